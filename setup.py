@@ -1,4 +1,4 @@
-"""Build: version and requirements come from settings.ini; `validation/` installs as `pycrld_econ.validation`."""
+"""Build: settings.ini gives version and requirements, validation/ installs as pycrld_econ.validation."""
 
 import shlex
 from configparser import ConfigParser

@@ -13,7 +13,7 @@ _DIRECTIVE = re.compile(r"^#\s*\|\s*(\S+)(?:[ \t]+(.*?))?\s*$")
 
 
 def find(folder: Path = NBS) -> list[Path]:
-    """All notebooks below `folder` in reading order; hidden and `_`-prefixed names are left out, as nbdev does."""
+    """All notebooks below `folder` in reading order, without names that begin with `.` or `_` (as nbdev)."""
     inside = (
         p for p in folder.rglob("*.ipynb") if not any(part[0] in "._" for part in p.relative_to(folder).parts)
     )
