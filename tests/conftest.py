@@ -1,0 +1,54 @@
+"""Markers: `slow` waits for --slow, `cuda` for a device; what lies in tests/conformance is `conformance`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+# Said here and not by `pythonpath`, so that it also holds when pytest misses pyproject.toml (see
+# validation/_pytest_reference.py).
+sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
+pytest_plugins = ["pytester", "reference_data"]
+CONFORMANCE = TESTS / "conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "conformance: compares with the original systems' reference data")
+    config.addinivalue_line("markers", "slow: minutes; left out unless --slow or -m slow is given")
+    config.addinivalue_line("markers", "cuda: needs a CUDA device (or NUMBA_ENABLE_CUDASIM=1)")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if CONFORMANCE in item.path.parents:
+        item.add_marker("conformance")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow") or "slow" in config.getoption("markexpr"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") and not cuda_available():
+        pytest.skip("no CUDA device")
+
+
+def cuda_available() -> bool:
+    """Whether kernels can be launched, on a device or in numba's simulator."""
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return True
+    from numba import cuda
+
+    return bool(cuda.is_available())
