@@ -34,4 +34,4 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     """Make up for pyproject.toml where pytest took DIR for its root and so missed that file."""
     if in_repository() and early_config.inipath is None:
         args.append("--import-mode=importlib")
-        early_config.pluginmanager.set_blocked("cacheprovider")  # its folder would lie in DIR
+        early_config.pluginmanager.consider_pluginarg("no:cacheprovider")  # it would write into DIR
