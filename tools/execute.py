@@ -21,6 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbdev.clean import clean_nb, nbdev_clean
+
 from notebooks import ROOT, directives, find, read
 
 DPI = 72

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 from pathlib import Path
 
 import nbformat
@@ -38,4 +39,4 @@ def directives(source: str) -> dict[str, str]:
 
 def body(source: str) -> str:
     """`source` without its opening directive lines."""
-    return "\n".join(source.splitlines()[len(directives(source)) :]).strip("\n")
+    return "\n".join(dropwhile(_DIRECTIVE.match, source.splitlines())).strip("\n")

@@ -15,10 +15,11 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from execute import run, skipped
 from nbclient.exceptions import CellExecutionError
 from nbdev.clean import clean_nb
 from nbformat import NotebookNode
+
+from execute import run, skipped
 from notebooks import NBS, ROOT, find, read
 
 # Cells opened by one of these directives are not executed unless asked for, as under nbdev_test.

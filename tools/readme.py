@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+
 from notebooks import NBS, ROOT, body, directives, read
 
 HEADER = "<!-- Generated from nbs/index.ipynb by tools/readme.py: edit the notebook. -->"
