@@ -5,11 +5,9 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
-import pycrld_econ
 from notebooks import ROOT
 
 PUBLIC = {
@@ -60,7 +58,3 @@ def test_import_is_light():
     code = f"import sys, {', '.join(names)}; print(*sorted({HEAVY!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
-
-
-def test_version_is_that_of_the_distribution():
-    assert pycrld_econ.__version__ == version("pycrld_econ")
