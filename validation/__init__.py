@@ -1,4 +1,4 @@
 """Sampled economies and learners, installed as `pycrld_econ.validation`.
 
-So far this half holds nothing but the package itself: no simulator and no learner is in it yet.
+So far no simulator and no learner is in it: it holds the pytest option of this repository's own tests.
 """
