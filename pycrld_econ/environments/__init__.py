@@ -1,8 +1,13 @@
 """Finite stochastic games: tensors with names, and the families of games of the literature."""
 
-from .base import Environment, Rng, ebase, joint_actions, make_variable_vector
+from .base import Environment, Game, Rng, ebase, joint_actions, make_variable_vector
 from .catalogue import GameEntry, Parameter, build, games
 from .ecological_public_good import EcologicalPublicGood
+from .history_embedding import HistoryEmbedded, mask_history
+from .memory_one import NAMED_STRATEGIES, memory_one, memory_one_pair, memory_one_strategy, name_of
+from .observation import alias_observation, noisy_observation, stack_observations, with_observation
+from .renewable_resource import RenewableResource, RenewableResources, RenewableRessources
+from .risk_reward import RiskReward, temporal_reward_risk
 from .social_dilemma import (
     SocialDilemma,
     chicken,
@@ -14,16 +19,39 @@ from .social_dilemma import (
     stag_hunt,
 )
 from .tensor_game import NormalForm, TensorGame, battle_of_the_sexes, from_bimatrix, matching_pennies
+from .two_state_games import (
+    BenefitGame,
+    TwoStateCoordination,
+    TwoStateGame,
+    TwoStateMatchingPennies,
+    TwoStatePD,
+)
+from .uncertain_social_dilemma import MultipleObsSocialDilemma, UncertainSocialDilemma
 
 __all__ = [
+    "BenefitGame",
     "EcologicalPublicGood",
     "Environment",
+    "Game",
     "GameEntry",
+    "HistoryEmbedded",
+    "MultipleObsSocialDilemma",
+    "NAMED_STRATEGIES",
     "NormalForm",
     "Parameter",
+    "RenewableResource",
+    "RenewableResources",
+    "RenewableRessources",
+    "RiskReward",
     "Rng",
     "SocialDilemma",
     "TensorGame",
+    "TwoStateCoordination",
+    "TwoStateGame",
+    "TwoStateMatchingPennies",
+    "TwoStatePD",
+    "UncertainSocialDilemma",
+    "alias_observation",
     "battle_of_the_sexes",
     "build",
     "chicken",
@@ -36,7 +64,16 @@ __all__ = [
     "indifference_point",
     "joint_actions",
     "make_variable_vector",
+    "mask_history",
     "matching_pennies",
+    "memory_one",
+    "memory_one_pair",
+    "memory_one_strategy",
+    "name_of",
+    "noisy_observation",
     "prisoners_dilemma",
+    "stack_observations",
     "stag_hunt",
+    "temporal_reward_risk",
+    "with_observation",
 ]

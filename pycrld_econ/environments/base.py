@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 # %% auto #0
 __all__ = ['FloatArray', 'IntArray', 'BoolArray', 'Rng', 'ROW_TOLERANCE', 'ebase', 'entry', 'as_tensor', 'check_distributions',
-           'check_count', 'check_numbers', 'make_variable_vector', 'joint_actions', 'GameDescription', 'as_names',
-           'as_final_states', 'as_mask', 'check_state', 'check_joint_action', 'draw', 'Environment']
+           'check_count', 'check_numbers', 'make_variable_vector', 'label', 'joint_actions', 'GameDescription',
+           'as_names', 'as_final_states', 'as_mask', 'check_state', 'check_joint_action', 'draw', 'Game', 'Environment']
 
 # %% ../../nbs/environments/00_base.ipynb #f2a842bb
 FloatArray = NDArray[np.float64]
@@ -76,7 +76,7 @@ def check_distributions(name: str, tensor: FloatArray) -> None:
         total = float(tensor[tuple(where)].sum())
         raise ValueError(f"{entry(name, where)} sums to {total:.12g}, must be 1 (within {ROW_TOLERANCE:g})")
 
-# %% ../../nbs/environments/00_base.ipynb #2a09536e
+# %% ../../nbs/environments/00_base.ipynb #c3cc1c85
 def check_count(name: str, value: Any, least: int = 1) -> int:
     "`value` as an int of at least `least`; TypeError or ValueError otherwise."
     whole = isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer())
@@ -110,6 +110,14 @@ def make_variable_vector(variable: ArrayLike, length: int, name: str = "variable
     if vector.shape != (length,):
         raise ValueError(f"{name} has shape {vector.shape}, must be a number or have shape ({length},)")
     return vector
+
+
+def label(parameter: ArrayLike) -> str:
+    "A per-agent parameter as it appears in `id()`: one number if all agents share it, else the array."
+    values = np.asarray(parameter)
+    if values.ndim == 0:
+        return str(parameter)
+    return str(values[0]) if (values == values[0]).all() else str(values)
 
 # %% ../../nbs/environments/00_base.ipynb #10e8714c
 def joint_actions(agents: int, actions: int) -> IntArray:
@@ -222,43 +230,28 @@ def draw(probabilities: FloatArray, rng: np.random.Generator) -> int:
     "One index, drawn from a distribution."
     return int(rng.choice(len(probabilities), p=probabilities))
 
-# %% ../../nbs/environments/00_base.ipynb #353b7f78
-class Environment(GameDescription):
-    """A finite stochastic game. Subclasses set `N`, `M`, `Z`, describe themselves, and call this constructor.
+# %% ../../nbs/environments/00_base.ipynb #cf8a9808
+class Game(GameDescription):
+    """A game that can be played one step at a time.
 
-    Parameters
-    ----------
-    rng : source of randomness of `step`, `observation` and `reset`.
-
-    Attributes
-    ----------
-    N, M, Z, Q : int. Numbers of agents, actions, states, observations.
-    T, R, O : float64 arrays of shape (Z, M, …, M, Z), (N, Z, M, …, M, Z), (N, Z, Q).
-    F : int array (Z,), 1 marks final states.
-    available : bool array (N, Z, M), False where an action does not exist.
-    Aset, Sset, Oset : names of actions (N lists of M), states (Z), observations (N lists of Q).
-    state : int. Current state, used by `step` and `observation` only.
+    For developers: a subclass offers the arrays `O` and `F`, the mask `available`, the names, and `outcomes`.
     """
 
+    Q: int
+    O: FloatArray  # noqa: E741
+    F: IntArray
+    available: BoolArray
     state: int = 0
 
-    def __init__(self, rng: Rng = None) -> None:
-        N, M, Z = (check_count(name, getattr(self, name, None)) for name in ("N", "M", "Z"))
-        joint = (M,) * N
-        self.T = as_tensor("T", self.TransitionTensor(), (Z, *joint, Z))
-        self.F = as_final_states(self.FinalStates(), Z)
-        self.R = as_tensor("R", self.RewardTensor(), (N, Z, *joint, Z))
-        self.O = as_tensor("O", self.ObservationTensor())
-        if self.O.ndim != 3 or self.O.shape[:2] != (N, Z):
-            raise ValueError(f"O has shape {self.O.shape}, must be (N, Z, Q) = ({N}, {Z}, Q)")
-        check_distributions("T", self.T)
-        check_distributions("O", self.O)
-        self.Q = self.O.shape[2]
-        self.available = as_mask(self.AvailableActions(), (N, Z, M))
-        self.Aset: list[list[str]] = as_names("actions()", self.actions(), (N, M))
-        self.Sset: list[str] = as_names("states()", self.states(), (Z,))
-        self.Oset: list[list[str]] = as_names("observations()", self._observation_names(), (N, self.Q))
-        self.initial_state = check_state("state", self.state, Z)
+    def outcomes(self, state: int, joint: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        "Probabilities of the next states (Z,) and rewards on the way there (N, Z) after a joint action."
+        raise NotImplementedError(f"{type(self).__name__} must define outcomes()")
+
+    def _set_names_and_start(self, rng: Rng) -> None:
+        self.Aset: list[list[str]] = as_names("actions()", self.actions(), (self.N, self.M))
+        self.Sset: list[str] = as_names("states()", self.states(), (self.Z,))
+        self.Oset: list[list[str]] = as_names("observations()", self._observation_names(), (self.N, self.Q))
+        self.initial_state = check_state("state", self.state, self.Z)
         self.rng = np.random.default_rng(rng)
 
     def _observation_names(self) -> Sequence[Sequence[str]]:
@@ -285,14 +278,56 @@ class Environment(GameDescription):
         Returns the observation (N,), the rewards (N,), whether a final state was reached, `{"state": y}`.
         """
         joint = check_joint_action(jA, self.available[:, self.state])
-        row = np.ravel_multi_index(joint, self.T.shape[1:-1])
-        y = draw(self.T.reshape(self.Z, -1, self.Z)[self.state, row], self.rng)
-        rewards = self.R.reshape(self.N, self.Z, -1, self.Z)[:, self.state, row, y]
-        self.state = y
-        return self.observation(), rewards, bool(self.F[y] == 1), {"state": y}
+        probabilities, rewards = self.outcomes(self.state, joint)
+        y = self.state = draw(probabilities, self.rng)
+        return self.observation(), rewards[:, y].copy(), bool(self.F[y]), {"state": y}
 
     def __repr__(self) -> str:
         return self.id()
+
+# %% ../../nbs/environments/00_base.ipynb #86b029c4
+class Environment(Game):
+    """A finite stochastic game. Subclasses set `N`, `M`, `Z`, describe themselves, and call this constructor.
+
+    Parameters
+    ----------
+    rng : source of randomness of `step`, `observation` and `reset`: None, a seed or a Generator.
+
+    Attributes
+    ----------
+    N, M, Z, Q : int. Numbers of agents, actions, states, observations.
+    T, R, O : float64 arrays of shape (Z, M, …, M, Z), (N, Z, M, …, M, Z), (N, Z, Q).
+    F : int array (Z,), 1 marks final states.
+    available : bool array (N, Z, M), False where an action does not exist.
+    Aset, Sset, Oset : names of actions (N lists of M), states (Z), observations (N lists of Q).
+    state : int. Current state, used by `step` and `observation` only.
+
+    Raises
+    ------
+    ValueError, TypeError : a shape that does not fit, a row that is no distribution, an entry that is NaN;
+        the message names it.
+    """
+
+    def __init__(self, rng: Rng = None) -> None:
+        N, M, Z = (check_count(name, getattr(self, name, None)) for name in ("N", "M", "Z"))
+        joint = (M,) * N
+        self.T = as_tensor("T", self.TransitionTensor(), (Z, *joint, Z))
+        self.F = as_final_states(self.FinalStates(), Z)
+        self.R = as_tensor("R", self.RewardTensor(), (N, Z, *joint, Z))
+        self.O = as_tensor("O", self.ObservationTensor())
+        if self.O.ndim != 3 or self.O.shape[:2] != (N, Z):
+            raise ValueError(f"O has shape {self.O.shape}, must be (N, Z, Q) = ({N}, {Z}, Q)")
+        check_distributions("T", self.T)
+        check_distributions("O", self.O)
+        self.Q = self.O.shape[2]
+        self.available = as_mask(self.AvailableActions(), (N, Z, M))
+        self._set_names_and_start(rng)
+
+    def outcomes(self, state: int, joint: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        "Probabilities of the next states (Z,) and rewards on the way there (N, Z) after a joint action."
+        row = np.ravel_multi_index(joint, (self.M,) * self.N)
+        probabilities = self.T.reshape(self.Z, -1, self.Z)[state, row]
+        return probabilities, self.R.reshape(self.N, self.Z, -1, self.Z)[:, state, row]
 
 
 ebase = Environment
