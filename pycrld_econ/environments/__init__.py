@@ -1,13 +1,23 @@
 """Finite stochastic games: tensors with names, and the families of games of the literature."""
 
 from .base import Environment, Game, Rng, ebase, joint_actions, make_variable_vector
+from .bertrand_pricing import BertrandPricing
 from .catalogue import GameEntry, Parameter, build, games
 from .ecological_public_good import EcologicalPublicGood
+from .exchangeable import (
+    ExchangeableEcologicalPublicGood,
+    ExchangeableGame,
+    ExchangeablePublicGood,
+)
+from .grid_world import GridWorld
 from .history_embedding import HistoryEmbedded, mask_history
 from .memory_one import NAMED_STRATEGIES, memory_one, memory_one_pair, memory_one_strategy, name_of
 from .observation import alias_observation, noisy_observation, stack_observations, with_observation
+from .public_good import PublicGood
+from .random_games import random_bimatrix, random_game
 from .renewable_resource import RenewableResource, RenewableResources, RenewableRessources
 from .risk_reward import RiskReward, temporal_reward_risk
+from .rock_paper_scissors import RockPaperScissors
 from .social_dilemma import (
     SocialDilemma,
     chicken,
@@ -30,20 +40,27 @@ from .uncertain_social_dilemma import MultipleObsSocialDilemma, UncertainSocialD
 
 __all__ = [
     "BenefitGame",
+    "BertrandPricing",
     "EcologicalPublicGood",
     "Environment",
+    "ExchangeableEcologicalPublicGood",
+    "ExchangeableGame",
+    "ExchangeablePublicGood",
     "Game",
     "GameEntry",
+    "GridWorld",
     "HistoryEmbedded",
     "MultipleObsSocialDilemma",
     "NAMED_STRATEGIES",
     "NormalForm",
     "Parameter",
+    "PublicGood",
     "RenewableResource",
     "RenewableResources",
     "RenewableRessources",
     "RiskReward",
     "Rng",
+    "RockPaperScissors",
     "SocialDilemma",
     "TensorGame",
     "TwoStateCoordination",
@@ -72,6 +89,8 @@ __all__ = [
     "name_of",
     "noisy_observation",
     "prisoners_dilemma",
+    "random_bimatrix",
+    "random_game",
     "stack_observations",
     "stag_hunt",
     "temporal_reward_risk",
