@@ -223,7 +223,7 @@ def memory_one_dilemma(R: float, T: float, S: float, P: float) -> HistoryEmbedde
     "The social dilemma with memory of the last joint action."
     return memory_one(SocialDilemma(R=R, T=T, S=S, P=P))
 
-# %% ../../nbs/environments/90_catalogue.ipynb #1261fbdf
+# %% ../../nbs/environments/90_catalogue.ipynb #d1a864a4
 STATE_GAMES = {
     "ecological-public-good": GameEntry(
         EcologicalPublicGood,
@@ -254,7 +254,8 @@ STATE_GAMES = {
         TwoStateMatchingPennies, {}, "matching pennies with roles that change"),
     "benefit-game": GameEntry(
         BenefitGame,
-        {"b1": Parameter(10.0, "benefit in the rich state"), "b2": Parameter(2.0, "benefit in the poor state"),
+        {"b1": Parameter(10.0, "benefit in the rich state"),
+         "b2": Parameter(2.0, "benefit in the poor state"),
          "c": Parameter(1.0, "cost of cooperation")},
         "cooperation is worth more where it has been kept"),
     "memory-one-pd": GameEntry(
