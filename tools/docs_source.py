@@ -56,15 +56,20 @@ def cells(notebook: NotebookNode) -> Iterator[NotebookNode]:
             yield new_code_cell(body(cell.source), outputs=[output(o) for o in cell.outputs], metadata=tags)
 
 
+def toctree(caption: str, pages: list[str]) -> str:
+    """A part of the table of contents."""
+    listed = "\n".join(pages)
+    return f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```"
+
+
 def contents(folder: Path) -> str:
-    """The table of contents, chapter by chapter, of the pages that are in `folder`."""
-    parts = [
-        f"```{{toctree}}\n:hidden:\n:glob:\n:caption: {chapter.capitalize()}\n\n{chapter}/*\n```"
-        for chapter in CHAPTERS
-        if any((folder / chapter).glob("*"))
-    ]
-    pages = "\n".join(sorted(page.stem for page in folder.glob("*.md")))
-    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n:caption: Project\n\n{pages}\n```"])
+    """The table of contents of the pages in `folder`: chapter by chapter, then what belongs to none."""
+    pages = sorted(path.relative_to(folder).with_suffix("") for path in folder.rglob("*") if path.is_file())
+    chapters = {page.parent.name for page in pages if page.parent.name}
+    known = [chapter for chapter in CHAPTERS if chapter in chapters]
+    order = [*known, *sorted(chapters - set(known)), ""]
+    of = {chapter: [page.as_posix() for page in pages if page.parent.name == chapter] for chapter in order}
+    return "\n\n".join(toctree(chapter.capitalize() or "Project", of[chapter]) for chapter in order)
 
 
 def make(processed: Path, root: Path, target: Path) -> None:

@@ -52,8 +52,8 @@ def test_pages_are_valid_notebooks(site: Path):
 
 def test_landing_page_lists_the_chapters_that_exist(site: Path):
     contents = nbformat.read(site / "index.ipynb", 4).cells[-1].source
-    assert "agents/*" in contents and "shaping" not in contents
-    assert "\nCHANGELOG\nCONTRIBUTING\n" in contents
+    assert ":caption: Agents\n\nagents/00_x\n```" in contents and "Shaping" not in contents
+    assert ":caption: Project\n\nCHANGELOG\nCONTRIBUTING\n```" in contents
 
 
 def test_links_to_the_readme_lead_to_the_landing_page(site: Path):
