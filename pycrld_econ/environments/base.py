@@ -124,17 +124,17 @@ def joint_actions(agents: int, actions: int) -> IntArray:
     "All joint actions, shape (actions**agents, agents), last agent fastest."
     return np.indices((actions,) * agents, dtype=np.int64).reshape(agents, -1).T.copy()
 
-# %% ../../nbs/environments/00_base.ipynb #3fbd7eb8
+# %% ../../nbs/environments/00_base.ipynb #f2a8c330
 class GameDescription:
     """The methods in which a game says what it is. Subclasses of `Environment` override them.
 
-    For developers: `N`, `M` and `Z` are set before any of these methods is called, and `O` and `available`
-    default to "everybody sees the state" and "every action exists".
+    For developers: `N`, `M` and `Z` are set before any of these methods is called, `Q` before `observations`.
     """
 
     N: int
     M: int
     Z: int
+    Q: int
     defaultObsTensUsed: bool = False
 
     def TransitionTensor(self) -> ArrayLike:
@@ -166,9 +166,10 @@ class GameDescription:
         "Names of the Z states."
         return [str(s) for s in range(self.Z)]
 
-    def observations(self) -> Sequence[Sequence[str]] | None:
-        "Names of the observations of each agent, N lists of Q; None: state names if seen, else numbers."
-        return None
+    def observations(self) -> Sequence[Sequence[str]]:
+        "Names of the observations of each agent, N lists of Q; default: the states if seen, else numbers."
+        names = self.states() if self.defaultObsTensUsed else [str(o) for o in range(self.Q)]
+        return [list(names) for _ in range(self.N)]
 
     def id(self) -> str:
         "A short text that tells this game from others; users build file names with it."
@@ -230,14 +231,13 @@ def draw(probabilities: FloatArray, rng: np.random.Generator) -> int:
     "One index, drawn from a distribution."
     return int(rng.choice(len(probabilities), p=probabilities))
 
-# %% ../../nbs/environments/00_base.ipynb #cf8a9808
+# %% ../../nbs/environments/00_base.ipynb #ca74b45b
 class Game(GameDescription):
     """A game that can be played one step at a time.
 
     For developers: a subclass offers the arrays `O` and `F`, the mask `available`, the names, and `outcomes`.
     """
 
-    Q: int
     O: FloatArray  # noqa: E741
     F: IntArray
     available: BoolArray
@@ -250,16 +250,9 @@ class Game(GameDescription):
     def _set_names_and_start(self, rng: Rng) -> None:
         self.Aset: list[list[str]] = as_names("actions()", self.actions(), (self.N, self.M))
         self.Sset: list[str] = as_names("states()", self.states(), (self.Z,))
-        self.Oset: list[list[str]] = as_names("observations()", self._observation_names(), (self.N, self.Q))
+        self.Oset: list[list[str]] = as_names("observations()", self.observations(), (self.N, self.Q))
         self.initial_state = check_state("state", self.state, self.Z)
         self.rng = np.random.default_rng(rng)
-
-    def _observation_names(self) -> Sequence[Sequence[str]]:
-        named = self.observations()
-        if named is not None:
-            return named
-        names = self.Sset if self.defaultObsTensUsed else [str(o) for o in range(self.Q)]
-        return [list(names) for _ in range(self.N)]
 
     def reset(self, rng: Rng = None, state: int | None = None) -> IntArray:
         "Return to the initial state, or to `state`; reseed if `rng` is given. Returns the observation (N,)."

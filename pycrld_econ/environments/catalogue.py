@@ -292,7 +292,7 @@ def games() -> dict[str, GameEntry]:
     "All named games, in the order of the chapter."
     return {**MATRIX_GAMES, **STATE_GAMES, **SINGLE_AGENT_GAMES}
 
-# %% ../../nbs/environments/90_catalogue.ipynb #701c920d
+# %% ../../nbs/environments/90_catalogue.ipynb #56929ba9
 def find(name: str) -> GameEntry:
     "The entry of a name; underscores and capitals do not matter. ValueError lists what exists."
     known = games()
@@ -316,8 +316,8 @@ def build(name: str, params: Mapping[str, Any] | None = None) -> Environment:
     given = dict(params or {})
     unknown = [key for key in given if key not in entry.parameters]
     if unknown:
-        allowed = ", ".join(entry.parameters)
-        raise ValueError(f"unknown parameter {unknown[0]!r} of {name}; it has: {allowed}")
+        allowed = ", ".join(entry.parameters) or "no parameters"
+        raise ValueError(f"unknown parameter {unknown[0]!r} of {name}; it has {allowed}")
     missing = [key for key, p in entry.parameters.items() if p.required and key not in given]
     if missing:
         meaning = entry.parameters[missing[0]].meaning

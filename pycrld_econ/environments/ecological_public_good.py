@@ -20,12 +20,26 @@ from pycrld_econ.environments.base import (
 )
 
 # %% auto #0
-__all__ = ['DEGRADED', 'PROSPEROUS', 'EcologicalPublicGood']
+__all__ = ['DEGRADED', 'PROSPEROUS', 'cooperators', 'ecological_transitions', 'EcologicalPublicGood']
 
-# %% ../../nbs/environments/03_ecological_public_good.ipynb #d306e2e3
+# %% ../../nbs/environments/03_ecological_public_good.ipynb #53a02b06
 DEGRADED, PROSPEROUS = 0, 1
 
-# %% ../../nbs/environments/03_ecological_public_good.ipynb #307c1970
+
+def cooperators(agents: int) -> FloatArray:
+    "1 where an agent cooperates, for all joint actions (2^N, N)."
+    return np.array(joint_actions(agents, 2) == 0, dtype=np.float64)
+
+
+def ecological_transitions(cooperates: FloatArray, qc: FloatArray, qr: FloatArray,
+                           degraded_choice: bool) -> FloatArray:
+    "Transitions (2, joint actions, 2): defectors bring collapse, all (or only cooperators) bring recovery."
+    collapse = ((1 - cooperates) * qc).mean(-1)
+    recovery = (cooperates * qr if degraded_choice else 0 * cooperates + qr).mean(-1)
+    T = np.array([[1 - recovery, recovery], [collapse, 1 - collapse]])
+    return np.ascontiguousarray(T.transpose(0, 2, 1))
+
+# %% ../../nbs/environments/03_ecological_public_good.ipynb #6762268d
 class EcologicalPublicGood(Environment):
     """N-player public good in an environment that can collapse and recover.
 
@@ -51,28 +65,21 @@ class EcologicalPublicGood(Environment):
         self.f, self.c, self.m, self.qc, self.qr = (
             make_variable_vector(value, self.N, name)
             for name, value in dict(f=f, c=c, m=m, qc=qc, qr=qr).items())
-        check_numbers("qc", self.qc, 0, 1)
-        check_numbers("qr", self.qr, 0, 1)
+        check_numbers("qc", qc, 0, 1)
+        check_numbers("qr", qr, 0, 1)
         self.degraded_choice = bool(degraded_choice)
         self._labels = [label(value) for value in (f, c, m, qc, qr)]
         self.state = PROSPEROUS
         super().__init__(rng=rng)
 
-    def _cooperates(self) -> FloatArray:
-        "1 where an agent cooperates, (joint actions, N)."
-        return np.array(joint_actions(self.N, 2) == 0, dtype=np.float64)
-
     def TransitionTensor(self) -> ArrayLike:
         "Collapse by defectors, recovery by itself or by cooperators."
-        cooperates = self._cooperates()
-        collapse = ((1 - cooperates) * self.qc).mean(-1)
-        recovery = (cooperates * self.qr if self.degraded_choice else cooperates * 0 + self.qr).mean(-1)
-        T = np.array([[1 - recovery, recovery], [collapse, 1 - collapse]])
-        return np.ascontiguousarray(T.transpose(0, 2, 1)).reshape(2, *(2,) * self.N, 2)
+        T = ecological_transitions(cooperators(self.N), self.qc, self.qr, self.degraded_choice)
+        return T.reshape(2, *(2,) * self.N, 2)
 
     def RewardTensor(self) -> ArrayLike:
         "The public good while prosperous, m otherwise."
-        cooperates = self._cooperates()
+        cooperates = cooperators(self.N)
         share = (cooperates * self.f * self.c).sum(-1) / self.N
         R = np.tile(self.m[:, None, None, None], (1, 2, 2**self.N, 2))
         R[:, PROSPEROUS, :, PROSPEROUS] = share - self.c[:, None] * cooperates.T

@@ -48,7 +48,7 @@ def neighbours(cells: IntArray) -> IntArray:
     own = np.arange(len(place))[:, None]
     return np.where(reached < 0, own, reached)
 
-# %% ../../nbs/environments/15_grid_world.ipynb #58ee259a
+# %% ../../nbs/environments/15_grid_world.ipynb #0e68a42f
 class GridNames(GameDescription):
     "Names on a map."
 
@@ -69,9 +69,9 @@ class GridNames(GameDescription):
         "Row and column on the map, counted from 1, the upper left is '1,1'."
         return [f"{row + 1},{column + 1}" for row, column in np.argwhere(self.cells >= 0)]
 
-    def observations(self) -> list[list[str]] | None:
-        "What is beside the agent, if it does not see its place."
-        return [SIDES] if self.sees == "walls" else None
+    def observations(self) -> Sequence[Sequence[str]]:
+        "The place, or what is beside the agent if it does not see its place."
+        return [SIDES] if self.sees == "walls" else super().observations()
 
 # %% ../../nbs/environments/15_grid_world.ipynb #00f4b818
 class GridWorld(GridNames, Environment):

@@ -14,9 +14,10 @@ from .base import Environment, FloatArray, Rng, check_numbers
 from .observation import alias_observation
 
 # %% auto #0
-__all__ = ['RenewableResources', 'RenewableRessources', 'growth', 'stock_levels', 'discretised_normal', 'RenewableResource']
+__all__ = ['RenewableResources', 'RenewableRessources', 'growth', 'stock_levels', 'discretised_normal', 'check_resource',
+           'RenewableResource']
 
-# %% ../../nbs/environments/06_renewable_resource.ipynb #b9971e09
+# %% ../../nbs/environments/06_renewable_resource.ipynb #314753bb
 def growth(stock: ArrayLike, r: float, C: float) -> FloatArray:
     "Logistic growth r x (1 − x/C) of a stock x."
     x = np.asarray(stock, dtype=np.float64)
@@ -37,7 +38,17 @@ def discretised_normal(mean: FloatArray, sigma: float, levels: int) -> FloatArra
     below = ndtr((edges - mean[..., None]) / sigma)
     return np.diff(below, prepend=0.0, append=1.0)
 
-# %% ../../nbs/environments/06_renewable_resource.ipynb #8a807048
+
+def check_resource(r: float, C: float, pR: float, deltaE: float, sig: float) -> None:
+    "ValueError if a parameter is out of its range."
+    tiny = np.nextafter(0, 1)
+    check_numbers("r", r, tiny)
+    check_numbers("C", C, np.nextafter(1, 2), 1e6)
+    check_numbers("pR", pR, 0)
+    check_numbers("deltaE", deltaE, 0, 1)
+    check_numbers("sig", sig, tiny)
+
+# %% ../../nbs/environments/06_renewable_resource.ipynb #5ecd834a
 class RenewableResource(Environment):
     """A single agent harvests a logistically growing stock.
 
@@ -59,11 +70,7 @@ class RenewableResource(Environment):
 
     def __init__(self, r: float, C: float, pR: float = 0.1, obs: Sequence[Sequence[int]] | None = None,
                  deltaE: float = 0.2, sig: float = 1.0, rng: Rng = None) -> None:
-        tiny = np.nextafter(0, 1)
-        for name, value, low, high in [("r", r, tiny, np.inf), ("C", C, np.nextafter(1, 2), 1e6),
-                                       ("pR", pR, 0, np.inf), ("deltaE", deltaE, 0, 1),
-                                       ("sig", sig, tiny, np.inf)]:
-            check_numbers(name, value, low, high)
+        check_resource(r, C, pR, deltaE, sig)
         self.r, self.C, self.pR, self.obs, self.deltaE, self.sig = r, C, pR, obs, deltaE, sig
         self.N, self.M, self.Z = 1, 3, stock_levels(r, C)
         self.MSY = float(growth(np.arange(self.Z), r, C).max())

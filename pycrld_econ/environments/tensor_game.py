@@ -32,7 +32,7 @@ def with_next_state(rewards: FloatArray, agents: int, states: int) -> FloatArray
         return np.repeat(rewards[..., None], states, axis=-1)
     return rewards
 
-# %% ../../nbs/environments/01_tensor_game.ipynb #6f652c9d
+# %% ../../nbs/environments/01_tensor_game.ipynb #ea594a57
 class GivenArrays(GameDescription):
     "A description that answers with the arrays it was given."
 
@@ -70,8 +70,8 @@ class GivenArrays(GameDescription):
         "The given names, or numbers."
         return self._or("states", super().states)
 
-    def observations(self) -> Sequence[Sequence[str]] | None:
-        "The given names, or the default of the game."
+    def observations(self) -> Sequence[Sequence[str]]:
+        "The given names, or those of the states if they are seen, else numbers."
         return self._or("observations", super().observations)
 
 # %% ../../nbs/environments/01_tensor_game.ipynb #0a9a4b11

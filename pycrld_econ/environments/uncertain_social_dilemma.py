@@ -44,7 +44,7 @@ def contract_transitions(probability: float, states: int) -> FloatArray:
     next_state = [1 - probability, probability] if states == 2 else [1.0]
     return np.broadcast_to(np.array(next_state), (states, 2, 2, states)).copy()
 
-# %% ../../nbs/environments/05_uncertain_social_dilemma.ipynb #18a884c4
+# %% ../../nbs/environments/05_uncertain_social_dilemma.ipynb #05169042
 class UncertainSocialDilemma(Environment):
     """Two social dilemmas that alternate by chance, seen through noise.
 
@@ -65,7 +65,7 @@ class UncertainSocialDilemma(Environment):
         self.payoffs = dilemma_payoffs([R1, R2], [T1, T2], [S1, S2], [P1, P2])
         self.pC = pC
         self.obsnoise = make_variable_vector(obsnoise, self.N, "obsnoise")
-        check_numbers("obsnoise", self.obsnoise, 0, 1)
+        check_numbers("obsnoise", obsnoise, 0, 1)
         self._labels = [str(x) for x in (R1, T1, S1, P1, R2, T2, S2, P2, pC)] + [label(obsnoise)]
         self.state = 1
         super().__init__(rng=rng)
@@ -96,7 +96,7 @@ class UncertainSocialDilemma(Environment):
         "`UncertainSocialDilemma_2_{R1}_{T1}_{S1}_{P1}_{R2}_{T2}_{S2}_{P2}_{pC}_{noise}`"
         return "_".join([type(self).__name__, str(self.N), *self._labels])
 
-# %% ../../nbs/environments/05_uncertain_social_dilemma.ipynb #398981c8
+# %% ../../nbs/environments/05_uncertain_social_dilemma.ipynb #d59a5d2a
 class MultipleObsSocialDilemma(Environment):
     """One or two social dilemmas and agents with different abilities to tell the states apart.
 
@@ -122,7 +122,7 @@ class MultipleObsSocialDilemma(Environment):
                              "for other observations use with_observation(env, O)")
         self.contract_probability = contract_probability
         self.observation_value = make_variable_vector(observation_value, self.N, "observation_value")
-        check_numbers("observation_value", self.observation_value, 0, 1)
+        check_numbers("observation_value", observation_value, 0, 1)
         super().__init__(rng=rng)
 
     def TransitionTensor(self) -> ArrayLike:
