@@ -50,7 +50,7 @@ class SocialDilemma(NormalForm):
         "Loss from cooperating with a defector, P − S."
         return self.Pu - self.Su
 
-# %% ../../nbs/environments/02_social_dilemma.ipynb #42789579
+# %% ../../nbs/environments/02_social_dilemma.ipynb #2c47568d
 def dilemma_type(R: float, T: float, S: float, P: float) -> str:
     "Name of the game by the signs of greed T − R and fear P − S; 'degenerate' if one of them is zero."
     greed, fear = T - R, P - S
@@ -65,7 +65,8 @@ def indifference_point(R: float, T: float, S: float, P: float) -> float | None:
     "Cooperation of the other that makes me indifferent, (P − S)/(R − S − T + P); None if not in (0, 1)."
     if dilemma_type(R, T, S, P) not in ("stag hunt", "chicken"):
         return None
-    return (P - S) / (R - S - T + P)
+    y = (P - S) / (R - S - T + P)
+    return y if 0 < y < 1 else None
 
 # %% ../../nbs/environments/02_social_dilemma.ipynb #492541fb
 def named_dilemma(kind: str, R: float, T: float, S: float, P: float, rng: Rng) -> SocialDilemma:
