@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .strategy import StrategyDynamics
 
-# %% ../../nbs/agents/06_actor_critic.ipynb #80009df4
+# %% ../../nbs/agents/06_actor_critic.ipynb #3435b9db
 class StrategyActorCritic(StrategyDynamics):
     """Actor-critic learning in the limit of many observations between updates.
 
@@ -30,6 +30,11 @@ class StrategyActorCritic(StrategyDynamics):
         Whether rewards are weighted with 1 - gamma.
     opteinsum : bool
         Accepted for scripts written for other libraries, without effect.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a number, has the wrong length or leaves its range.
 
     Notes
     -----

@@ -126,15 +126,15 @@ class Ensemble:
         rest = {"length": self.length.ravel(), "status": status, "residual": self.residual.ravel()}
         return pd.DataFrame(index | columns | rest)
 
-# %% ../../nbs/agents/04_base.ipynb #f2f69c72
+# %% ../../nbs/agents/04_base.ipynb #20f28563
 def game_arrays(games: Sequence[Any]) -> kernels.GameArrays:
     """Games of equal shape as arrays for the kernels.
 
     Parameters
     ----------
     games : sequence of environments
-        Anything with the tensors `T` (Z, M, ..., M, Z) and `R` (N, Z, M, ..., M, Z), and optionally `O` (N, Z, Q), `F` (Z,)
-        and `available` (N, Z, M).
+        Anything with the tensors `T` (Z, M, ..., M, Z) and `R` (N, Z, M, ..., M, Z), and optionally `O` (N, Z, Q),
+        `F` (Z,) and `available` (N, Z, M).
 
     Returns
     -------
@@ -210,7 +210,7 @@ def _checked_record(record: str | int) -> int:
         raise ValueError(f"record must be 'last', 'all' or a whole number >= 1, got {record!r}")
     return every
 
-# %% ../../nbs/agents/04_base.ipynb #66e4b453
+# %% ../../nbs/agents/04_base.ipynb #da7cf600
 class KernelDynamics(ABC):
     """A dynamics whose step is a kernel.
 
@@ -236,12 +236,11 @@ class KernelDynamics(ABC):
 
     Notes
     -----
-    For developers: a subclass sets `kernels_of_step` and `kernels_of_run`, and implements `point_shape`, `rule`,
-    `empty_work`, `to_coordinates`, `from_coordinates` and `drive`.
+    For developers: a subclass sets `kernel`, the module and the name of the function that advances trajectories, and
+    implements `point_shape`, `rule`, `empty_work`, `to_coordinates`, `from_coordinates` and `random_points`.
     """
 
-    kernels_of_step: tuple[Any, str]
-    kernels_of_run: tuple[Any, str]
+    kernel: tuple[Any, str]
     highest_learning_rate = np.inf
 
     def __init__(
@@ -302,7 +301,7 @@ class KernelDynamics(ABC):
         }[name]
         array = per_agent(name, values, self.N, 0.0, high, closed)
         if array.ndim > 1 and not batch:
-            raise ValueError(f"{name} must be a number or {self.N} numbers, got shape {array.shape}; batches go to ensemble")
+            raise ValueError(f"{name} must be a number or {self.N} numbers, got shape {array.shape} (see ensemble)")
         return array if batch else array.reshape(-1)
 
     def with_parameters(self, **parameters: Any) -> Self:
@@ -321,7 +320,8 @@ class KernelDynamics(ABC):
         names = {"learning_rates": "alpha", "discount_factors": "gamma", "choice_intensities": "beta"}
         unknown = set(parameters) - set(names) - {"env", "use_prefactor"}
         if unknown:
-            raise TypeError(f"unknown parameter {sorted(unknown)[0]!r}, known are env, use_prefactor, {', '.join(names)}")
+            known = ", ".join(["env", "use_prefactor", *names])
+            raise TypeError(f"unknown parameter {sorted(unknown)[0]!r}, known are {known}")
         other = copy.copy(self)
         if "env" in parameters:
             KernelDynamics.__init__(
@@ -362,7 +362,8 @@ class KernelDynamics(ABC):
         "`X` as a float64 array of points; ValueError if its shape is wrong"
         point = np.asarray(X, dtype=float)
         if point.shape[-len(self.point_shape) :] != self.point_shape:
-            raise ValueError(f"{name} must have shape (..., {', '.join(map(str, self.point_shape))}), got {point.shape}")
+            wanted = ", ".join(map(str, self.point_shape))
+            raise ValueError(f"{name} must have shape (..., {wanted}), got {point.shape}")
         return point
 
     def evaluate(self, X: ArrayLike, fields: Sequence[str] = (), sign: float = 1.0) -> dict[str, np.ndarray]:
@@ -384,13 +385,12 @@ class KernelDynamics(ABC):
         """
         points = self.check_point(X)
         batch = points.shape[: points.ndim - len(self.point_shape)]
-        flat = points.reshape(-1, *self.point_shape).copy()
-        chart = self.to_coordinates(flat)
+        flat = points.reshape(-1, *self.point_shape)
         rule = self.rule(sign * self.alpha[None], self.beta[None], self.gamma[None])
         zero = np.zeros(len(flat), dtype=np.int64)
-        tier = engine.Tier(*self.kernels_of_step)
-        averages = engine.evaluate(tier, self.game, rule, chart, flat, zero, zero, self.empty_work, fields)
-        averages["next"] = flat
+        runs = engine.new_runs(self.to_coordinates(flat), flat, zero, zero)
+        averages = engine.evaluate(engine.Tier(*self.kernel), self.game, rule, runs, self.empty_work, fields)
+        averages["next"] = runs.point
         return {name: rows.reshape(batch + rows.shape[1:]) for name, rows in averages.items()}
 
     def trajectory(
@@ -425,11 +425,12 @@ class KernelDynamics(ABC):
         """
         start = self.check_point(Xinit, "Xinit")
         if start.shape != self.point_shape:
-            raise ValueError(f"Xinit must be one point of shape {self.point_shape}, got {start.shape}; use ensemble for more")
+            raise ValueError(f"Xinit must be one point of shape {self.point_shape}, got {start.shape} (see ensemble)")
         t_max, limit = _checked_limits(Tmax, tolerance)
         rule = self.rule(self.alpha[None], self.beta[None], self.gamma[None])
-        runs = self._runs(start[None], np.zeros(1, np.int64), np.zeros(1, np.int64))
-        tier = engine.Tier(*self.kernels_of_run)
+        zero = np.zeros(1, dtype=np.int64)
+        runs = engine.new_runs(self.to_coordinates(start[None]), start[None], zero, zero)
+        tier = engine.Tier(*self.kernel)
         blocks = engine.follow(tier, self.game, rule, runs, self.empty_work(1), t_max, limit, every=1)
         points = [records[0, : recorded[0]] for records, recorded in blocks]
         stored = np.concatenate(points) if points else np.empty((0, *self.point_shape))
@@ -495,21 +496,13 @@ class KernelDynamics(ABC):
             start, learning_rates, discount_factors, choice_intensities, games
         )
         flat = np.broadcast_to(start, batch + self.point_shape).reshape(-1, *self.point_shape)
-        runs = self._runs(flat, which_game, which_rule)
+        runs = engine.new_runs(self.to_coordinates(flat), flat, which_game, which_rule)
         recorder = _Recorder(len(flat), max_record_bytes) if every else None
         self._run(runs, arrays, rule, t_max, limit, every, recorder, threads, progress)
         records = None if recorder is None else recorder.joined(batch, self.point_shape)
         shaped = {name: getattr(runs, name).reshape(batch) for name in ("length", "status", "residual")}
         last = runs.last.reshape(batch + self.point_shape)
         return Ensemble(start=flat.reshape(last.shape), X=last, records=records, every=every, seed=seed, **shaped)
-
-    def _runs(self, flat: np.ndarray, which_game: np.ndarray, which_rule: np.ndarray) -> kernels.Runs:
-        "Trajectories that have not begun"
-        count = len(flat)
-        return kernels.Runs(
-            chart=self.to_coordinates(flat), point=flat.copy(), last=flat.copy(), game=which_game, rule=which_rule,
-            length=np.zeros(count, np.int64), status=np.zeros(count, np.int64), residual=np.zeros(count),
-        )  # fmt: skip
 
     def _starts(self, X0: ArrayLike | int, rng: int | np.random.Generator | None) -> tuple[np.ndarray, int | None]:
         "Starts as an array, and the seed they were drawn with"
@@ -542,7 +535,8 @@ class KernelDynamics(ABC):
         if games is not None:
             arrays = game_arrays(games)
             if arrays.available.shape[1:] != self.game.available.shape[1:]:
-                raise ValueError(f"games must have N, Z, M = {self.N, self.Z, self.M}, got {arrays.available.shape[1:]}")
+                found = arrays.available.shape[1:]
+                raise ValueError(f"games must have N, Z, M = {self.N, self.Z, self.M}, got {found}")
             which_game = np.arange(len(games), dtype=np.int64)
             batch = np.broadcast_shapes(batch, which_game.shape)
         spread = [np.broadcast_to(index, batch).ravel() for index in (which_game, rules)]
@@ -559,10 +553,10 @@ class KernelDynamics(ABC):
             raise ValueError(f"threads must be at least 1, got {threads}")
         size = int(np.clip(total // (8 * workers), 1, 64))
         parts = list(engine.chunks(total, lambda: size))
-        tier = engine.Tier(*self.kernels_of_run)
+        tier = engine.Tier(*self.kernel)
 
         def follow(part: slice, stop: threading.Event) -> None:
-            mine = kernels.Runs(*(array[part] for array in runs))
+            mine = engine.part_of(runs, part)
             work = self.empty_work(part.stop - part.start)
             for records, recorded in engine.follow(tier, arrays, rule, mine, work, t_max, tolerance, every):
                 if recorder is not None:

@@ -47,8 +47,10 @@ def find_classes(chain: np.ndarray, reach: np.ndarray, label: np.ndarray) -> Non
             if reach[s, y] and not reach[y, s]:
                 label[s] = -1
 
-# %% ../../nbs/agents/03_stationary.ipynb #9eaa2ba5
-def class_distribution(chain: np.ndarray, mass: np.ndarray, label: np.ndarray, keep: np.ndarray, c: int, p: np.ndarray, b: int) -> None:
+# %% ../../nbs/agents/03_stationary.ipynb #8a5fc0b7
+def class_distribution(
+    chain: np.ndarray, mass: np.ndarray, label: np.ndarray, keep: np.ndarray, c: int, p: np.ndarray, b: int
+) -> None:
     "Write the stationary distribution of class `c`, times the `mass` in it, to `p[b]`"
     Z = chain.shape[0]
     weight = 0.0

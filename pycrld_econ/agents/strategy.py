@@ -16,7 +16,7 @@ from .base import KernelDynamics
 from .parameters import per_agent, standard_normal
 from .stationary import stationary_distribution
 
-# %% ../../nbs/agents/05_strategy.ipynb #3648167d
+# %% ../../nbs/agents/05_strategy.ipynb #d99a13d2
 class StrategyDynamics(KernelDynamics):
     """Strategy-average dynamics of learners that change strategies, for any mixture of rules.
 
@@ -30,8 +30,7 @@ class StrategyDynamics(KernelDynamics):
         Digits to which unnormalised strategies are rounded. Only to reproduce the code of 2018 to 2022.
     """
 
-    kernels_of_step = (kernels, "evaluate_strategies")
-    kernels_of_run = (kernels, "advance_strategies")
+    kernel = (kernels, "advance_strategies")
 
     def __init__(
         self,
@@ -230,7 +229,7 @@ class StrategyDynamics(KernelDynamics):
         return available / available.sum(-1, keepdims=True)
 
     def random_softmax_strategy(self, rng: int | np.random.Generator | None = None) -> np.ndarray:
-        "A random joint strategy: softmax of standard normal numbers, (N, Z, M); `rng=None` uses numpy's global generator"
+        "A random joint strategy, softmax of standard normal numbers, (N, Z, M); `rng=None`: numpy's global generator"
         return self.random_points(1, rng)[0]
 
     def random_points(self, count: int, rng: int | np.random.Generator | None = None) -> np.ndarray:
