@@ -29,6 +29,7 @@ _KERNEL_CONFIG = f"""
 c.InlineBackend.figure_formats = {{"png"}}
 c.InlineBackend.print_figure_kwargs = {{"bbox_inches": "tight", "dpi": {DPI}}}
 c.HistoryManager.enabled = False
+c.InteractiveShell.colors = "nocolor"
 """
 
 
@@ -46,8 +47,14 @@ def plain_settings() -> Iterator[dict[str, str]]:
         profile = Path(folder, "profile_default")
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text(_KERNEL_CONFIG, encoding="utf-8")
-        own = {"IPYTHONDIR": folder, "MATPLOTLIBRC": matplotlib.get_data_path(), "PYTHONHASHSEED": "0"}
-        yield {**os.environ, **own, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+        yield {
+            **os.environ,
+            "IPYTHONDIR": folder,
+            "MATPLOTLIBRC": matplotlib.get_data_path(),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": str(ROOT),  # this checkout, also where another one is installed
+        }
 
 
 def skipped(cell: nbformat.NotebookNode, flags: Collection[str]) -> bool:
