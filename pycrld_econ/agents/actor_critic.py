@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['StrategyActorCritic']
 
-# %% ../../nbs/agents/07_actor_critic.ipynb #8d7f7345
-from typing import Any
+# %% ../../nbs/agents/07_actor_critic.ipynb #62089c2d
+from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
 
-from .strategy import StrategyDynamics
+from .strategy import Kind, StrategyDynamics
 
-# %% ../../nbs/agents/07_actor_critic.ipynb #3435b9db
+# %% ../../nbs/agents/07_actor_critic.ipynb #5a172b75
 class StrategyActorCritic(StrategyDynamics):
     """Actor-critic learning in the limit of many observations between updates.
 
@@ -30,6 +30,8 @@ class StrategyActorCritic(StrategyDynamics):
         Whether rewards are weighted with 1 - gamma.
     opteinsum : bool
         Accepted for scripts written for other libraries, without effect.
+    rounding : int, optional
+        Digits to which unnormalised strategies are rounded. Only to reproduce the code of 2018 to 2022.
 
     Raises
     ------
@@ -41,6 +43,8 @@ class StrategyActorCritic(StrategyDynamics):
     Update: X' ~ X exp(alpha beta (Q - V)). W. Barfuss, J. F. Donges, J. Kurths, Phys. Rev. E 99, 043305 (2019).
     """
 
+    kind: ClassVar[Kind] = Kind(forgetting=0.0, optimism=0.0)
+
     def __init__(
         self,
         env: Any,
@@ -49,5 +53,10 @@ class StrategyActorCritic(StrategyDynamics):
         choice_intensities: ArrayLike = 1.0,
         use_prefactor: bool = False,
         opteinsum: bool = True,
+        *,
+        rounding: int | None = None,
     ) -> None:
-        super().__init__(env, learning_rates, discount_factors, choice_intensities, use_prefactor, opteinsum)
+        super().__init__(
+            env, learning_rates, discount_factors, choice_intensities, use_prefactor, opteinsum,
+            **self.kind._asdict(), rounding=rounding,
+        )  # fmt: skip

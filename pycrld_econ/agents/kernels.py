@@ -229,7 +229,7 @@ def targets(
                 Nis[b, i, s] = (1.0 - optimism[p, i]) * Vis[b, i, s] + optimism[p, i] * best
             action_values(Tisas, Risa, Nis, continues, gamma, pre, target, g, p, b, i)
 
-# %% ../../nbs/agents/01_kernels.ipynb #15ea8260
+# %% ../../nbs/agents/01_kernels.ipynb #15fc6295
 def reweight(
     X: np.ndarray, logits: np.ndarray, target: np.ndarray, weights: np.ndarray,
     alpha: np.ndarray, beta: np.ndarray, forgetting: np.ndarray, p: int, b: int,
@@ -238,6 +238,8 @@ def reweight(
     N, S, M = X.shape[1], X.shape[2], X.shape[3]
     moved = 0.0
     for i in range(N):
+        if alpha[p, i] == 0.0:
+            continue
         keep, rate = 1.0 - alpha[p, i] * forgetting[p, i], alpha[p, i] * beta[p, i]
         for s in range(S):
             top = -math.inf
@@ -257,7 +259,7 @@ def reweight(
                 X[b, i, s, a] = x
     return moved
 
-# %% ../../nbs/agents/01_kernels.ipynb #f851c3e1
+# %% ../../nbs/agents/01_kernels.ipynb #dcd4df27
 def reweight_rounded(
     X: np.ndarray, logits: np.ndarray, target: np.ndarray, weights: np.ndarray,
     alpha: np.ndarray, beta: np.ndarray, forgetting: np.ndarray, decimals: float, p: int, b: int,
@@ -266,6 +268,8 @@ def reweight_rounded(
     N, S, M = X.shape[1], X.shape[2], X.shape[3]
     scale, moved = 10.0**decimals, 0.0
     for i in range(N):
+        if alpha[p, i] == 0.0:
+            continue
         for s in range(S):
             mean, support, total = 0.0, 0, 0.0
             for a in range(M):
