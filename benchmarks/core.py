@@ -3,10 +3,11 @@
     python benchmarks/core.py            # about a minute, plus compilation on the first run
     python benchmarks/core.py --rounds 9 # more repeats
 
-Our figures are CPU seconds (process time, best of the rounds) on the machine that runs this. The peer, pyCRLD of November
-2024 on JAX 0.10.2, is not run here: its column holds the CPU seconds measured for the specification (crld.md, section 12) on a
-two-core machine, for the same games, starts drawn alike, float32. The ratio compares figures from two machines and is good to a
-factor of two or so. Whole-process rows start new interpreters; their figures are wall seconds, median of the rounds.
+Our figures are CPU seconds (process time, best of the rounds) on the machine that runs this. The peer, pyCRLD of
+November 2024 on JAX 0.10.2, is not run here: its column holds the CPU seconds measured for the specification (crld.md,
+section 12) on a two-core machine, for the same games, starts drawn alike, float32. The ratio compares figures from two
+machines and is good to a factor of two or so. Whole-process rows start new interpreters; their figures are wall
+seconds, median of the rounds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ from pycrld_econ.environments import EcologicalPublicGood, HistoryEmbedded, Soci
 README = SocialDilemma(R=1.0, T=0.8, S=-0.5, P=0.0)
 PUBLIC_GOOD = EcologicalPublicGood(N=2, f=1.2, c=5, m=-5, qc=0.2, qr=0.01)
 MEMORY_ONE = HistoryEmbedded(SocialDilemma(R=1.0, T=1.25, S=-0.25, P=0.0), h=(1, 1, 1))
-GAMES = {"README dilemma": (README, 0.9), "ecological public good": (PUBLIC_GOOD, 0.75), "memory-one PD": (MEMORY_ONE, 0.9)}
+GAMES = {
+    "README dilemma": (README, 0.9),
+    "ecological public good": (PUBLIC_GOOD, 0.75),
+    "memory-one PD": (MEMORY_ONE, 0.9),
+}
 
 SCRIPT = """
 import numpy as np, matplotlib
@@ -75,7 +80,10 @@ def wall_seconds(code: str, rounds: int) -> float:
 def row(name: str, ours: float, peer: float | None = None, unit: str = "s", note: str = "") -> None:
     """Print one line of the table."""
     ratio = f"{peer / ours:8.0f}x" if peer is not None else " " * 9
-    print(f"{name:<52}{ours:12.5f} {unit:<3}{'' if peer is None else f'{peer:.3f}':>10}{ratio}  {note}", flush=True)
+    print(
+        f"{name:<52}{ours:12.5f} {unit:<3}{'' if peer is None else f'{peer:.3f}':>10}{ratio}  {note}",
+        flush=True,
+    )
 
 
 def steps(rounds: int) -> None:
@@ -108,9 +116,17 @@ def agents(rounds: int) -> None:
     for N in (2, 3, 4, 5, 6, 8, 10, 12):
         mae = StrategyActorCritic(EcologicalPublicGood(N=N, f=1.2, c=5, m=-5, qc=0.2, qr=0.01), 0.1, 0.9)
         start, count = mae.random_points(1, rng=0), max(100, 20_000 >> N)
-        seconds = cpu_seconds(lambda mae=mae, start=start, count=count: mae.ensemble(start, Tmax=count, threads=1), rounds)
+        seconds = cpu_seconds(
+            lambda mae=mae, start=start, count=count: mae.ensemble(start, Tmax=count, threads=1), rounds
+        )
         peer = 1e3 * peers[N] if N in peers else None
-        row(f"one update, public good, N = {N}", 1e3 * seconds / count, peer, "ms", "peer's values are wrong" if N > 2 else "")
+        row(
+            f"one update, public good, N = {N}",
+            1e3 * seconds / count,
+            peer,
+            "ms",
+            "peer's values are wrong" if N > 2 else "",
+        )
 
 
 def flow_and_sweep(rounds: int) -> None:
@@ -128,7 +144,10 @@ def flow_and_sweep(rounds: int) -> None:
 
 def processes(rounds: int) -> None:
     """Whole processes: imports, and the script of the README."""
-    row("import pycrld_econ.agents, .environments", wall_seconds("import pycrld_econ.agents, pycrld_econ.environments", rounds))
+    row(
+        "import pycrld_econ.agents, .environments",
+        wall_seconds("import pycrld_econ.agents, pycrld_econ.environments", rounds),
+    )
     row("(python alone)", wall_seconds("pass", rounds))
     with tempfile.TemporaryDirectory() as folder:
         code = SCRIPT.format(path=os.path.join(folder, "readme.png"))

@@ -17,7 +17,9 @@ MANY = {"rtol": 0.0, "atol": 1e-9}  # trajectories of 200 steps
 class Case:
     """One random game of the reference set: its tensors, its parameters, and every array stored for it."""
 
-    def __init__(self, name: str, parameters: dict[str, Any], files: dict[str, dict[str, np.ndarray]]) -> None:
+    def __init__(
+        self, name: str, parameters: dict[str, Any], files: dict[str, dict[str, np.ndarray]]
+    ) -> None:
         self.name, self.parameters = name, parameters
         self.core, self.trajectories = (below(files[stem], f"{name}_") for stem in CORE)
         self.extensions = {

@@ -138,7 +138,10 @@ def test_dataframe() -> None:
     pd = pytest.importorskip("pandas")
     frame = learner().ensemble(4, Tmax=50, rng=0).to_dataframe()
     assert (
-        isinstance(frame, pd.DataFrame) and len(frame) == 4 and "X0_1_0" in frame and set(frame.status) == {"max_steps"}
+        isinstance(frame, pd.DataFrame)
+        and len(frame) == 4
+        and "X0_1_0" in frame
+        and set(frame.status) == {"max_steps"}
     )
 
 

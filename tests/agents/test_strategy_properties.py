@@ -124,7 +124,9 @@ def test_adding_a_constant_to_an_agents_rewards_changes_nothing(
 
 
 @given(sizes, seeds, st.floats(0.1, 10))
-def test_scaling_rewards_scales_the_learning_rate(size: tuple[int, int, int], seed: int, factor: float) -> None:
+def test_scaling_rewards_scales_the_learning_rate(
+    size: tuple[int, int, int], seed: int, factor: float
+) -> None:
     env = random_game(seed, *size)
     learner = learner_in(env, seed)
     scaled = TensorGame(env.T, factor * env.R)
@@ -229,7 +231,9 @@ def test_absent_actions_stay_absent() -> None:
             0,
         ]
         assert (learner.step(X)[0][:, 0, 1, 2] == 0).all()
-    rewards = env.R.copy()  # what an absent action would pay must not matter, neither directly nor in a maximum
+    rewards = (
+        env.R.copy()
+    )  # what an absent action would pay must not matter, neither directly nor in a maximum
     rewards[:, 1, 2] += 100.0
     other = StrategyDynamics(SimpleNamespace(T=env.T, R=rewards, available=available), 0.1, 0.9, 3.0,
                              forgetting=1.0, optimism=1.0)  # fmt: skip
