@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crld_cases import SINGLE, load
 
+from crld_cases import SINGLE, load
 from pycrld_econ.agents import StrategyActorCritic
 from pycrld_econ.environments import EcologicalPublicGood, SocialDilemma
 from pycrld_econ.plots import flow_field
