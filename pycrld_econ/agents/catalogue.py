@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEARNERS', 'LearnerEntry', 'learners', 'find', 'build']
 
-# %% ../../nbs/agents/90_catalogue.ipynb #5ed1b68a
+# %% ../../nbs/agents/90_catalogue.ipynb #048328e3
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,8 +13,10 @@ from typing import Any
 
 from .actor_critic import StrategyActorCritic
 from .base import KernelDynamics
+from .q_learning import StrategyQLearning
+from .sarsa import StrategySARSA
 
-# %% ../../nbs/agents/90_catalogue.ipynb #d4e02da1
+# %% ../../nbs/agents/90_catalogue.ipynb #40b9e607
 @dataclass(frozen=True)
 class LearnerEntry:
     """A named learner.
@@ -22,8 +24,8 @@ class LearnerEntry:
     Attributes
     ----------
     build : callable
-        Takes an environment, `learning_rates`, `discount_factors`, `choice_intensities` and `use_prefactor`, and returns
-        the dynamics.
+        Takes an environment, `learning_rates`, `discount_factors`, `choice_intensities` and `use_prefactor`, and
+        returns the dynamics.
     description : str
         One line.
     """
@@ -31,10 +33,14 @@ class LearnerEntry:
     build: Callable[..., KernelDynamics]
     description: str
 
-# %% ../../nbs/agents/90_catalogue.ipynb #535b4ef2
+# %% ../../nbs/agents/90_catalogue.ipynb #8780c86e
 LEARNERS = {
     "actor-critic": LearnerEntry(
-        StrategyActorCritic, "moves strategies along the advantage of each action, Q - V"),
+        StrategyActorCritic, "raises the probability of actions that pay more than the strategy does, Q - V"),
+    "sarsa": LearnerEntry(
+        StrategySARSA, "moves towards the softmax of the values of actions, next actions as in the strategy"),
+    "q-learning": LearnerEntry(
+        StrategyQLearning, "moves towards the softmax of the values of actions, next actions the best"),
 }
 
 
