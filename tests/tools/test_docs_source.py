@@ -27,7 +27,12 @@ def site(tmp_path: Path) -> Path:
         new_code_cell("#| echo: false\nshow_doc(f)", outputs=[shown]),
         new_code_cell("f()", metadata={"language": "python"}),
     ]
-    for name, cells in {"index": [new_markdown_cell("# Landing")], "agents/00_x": page}.items():
+    links = new_output("display_data", {"text/markdown": "| [X](nbs/agents/00_x.ipynb) |"})
+    landing = [
+        new_markdown_cell("# Landing\n[X](nbs/agents/00_x.ipynb)"),
+        new_code_cell("f()", outputs=[links]),
+    ]
+    for name, cells in {"index": landing, "agents/00_x": page}.items():
         notebook = new_notebook(cells=cells)
         notebook.cells[-1]["has_sd"] = True  # nbdev adds this key, which no notebook may have
         path = tmp_path / "_proc" / f"{name}.ipynb"
@@ -65,3 +70,9 @@ def test_second_run_leaves_nothing_old(site: Path):
     (root / "_proc" / "agents" / "00_x.ipynb").unlink()
     make(root / "_proc", root, site)
     assert sorted(path.name for path in site.rglob("*.ipynb")) == ["index.ipynb"]
+
+
+def test_links_of_the_landing_page_lead_to_pages_of_the_site(site: Path):
+    text, table, _ = nbformat.read(site / "index.ipynb", 4).cells
+    assert text.source.endswith("[X](agents/00_x.ipynb)")
+    assert table.outputs[0].data["text/markdown"] == "| [X](agents/00_x.ipynb) |"
