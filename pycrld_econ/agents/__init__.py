@@ -3,22 +3,34 @@
 from pycrld_econ.agents.actor_critic import StrategyActorCritic
 from pycrld_econ.agents.base import Dynamics, KernelDynamics
 from pycrld_econ.agents.continuous_limit import FAQ, ContinuousLimit, replicator
+from pycrld_econ.agents.exploration import (
+    ExplorationStrategy,
+    multiagent_epsilongreedy_strategy,
+    multiagent_mixed_strategy,
+    multiagent_softmax_strategy,
+)
 from pycrld_econ.agents.mixed_population import MixedPopulation
 from pycrld_econ.agents.q_learning import StrategyQLearning
 from pycrld_econ.agents.results import Ensemble, Status
 from pycrld_econ.agents.sarsa import StrategySARSA
 from pycrld_econ.agents.stationary import ergodic_distributions, stationary_distribution
 from pycrld_econ.agents.strategy import Kind, StrategyDynamics
+from pycrld_econ.agents.value_q_learning import ValueQLearning
+from pycrld_econ.agents.value_sarsa import ValueSARSA
+from pycrld_econ.agents.value_space import ValueDynamics
 
 stratAC = StrategyActorCritic
 stratQ = StrategyQLearning
 stratSARSA = StrategySARSA
+valQ = ValueQLearning
+valSARSA = ValueSARSA
 
 __all__ = [
     "FAQ",
     "ContinuousLimit",
     "Dynamics",
     "Ensemble",
+    "ExplorationStrategy",
     "KernelDynamics",
     "Kind",
     "MixedPopulation",
@@ -27,10 +39,18 @@ __all__ = [
     "StrategyDynamics",
     "StrategyQLearning",
     "StrategySARSA",
+    "ValueDynamics",
+    "ValueQLearning",
+    "ValueSARSA",
     "ergodic_distributions",
+    "multiagent_epsilongreedy_strategy",
+    "multiagent_mixed_strategy",
+    "multiagent_softmax_strategy",
     "replicator",
     "stationary_distribution",
     "stratAC",
     "stratQ",
     "stratSARSA",
+    "valQ",
+    "valSARSA",
 ]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['censor', 'find_classes', 'class_distribution', 'stationary', 'stationary_batch', 'stationary_distribution',
-           'ergodic_distributions']
+           'checked_start', 'ergodic_distributions']
 
 # %% ../../nbs/agents/03_stationary.ipynb #136f42ce
 import numpy as np
@@ -105,7 +105,7 @@ def stationary_batch(
     for b in range(Tss.shape[0]):
         stationary(Tss, start, chain, mass, reach, label, keep, p, b)
 
-# %% ../../nbs/agents/03_stationary.ipynb #625966af
+# %% ../../nbs/agents/03_stationary.ipynb #764d3f89
 def stationary_distribution(Tss: ArrayLike, start: ArrayLike | None = None) -> np.ndarray:
     """Long-run distribution of Markov chains.
 
@@ -143,19 +143,32 @@ def stationary_distribution(Tss: ArrayLike, start: ArrayLike | None = None) -> n
     return p.reshape(chains.shape[:-1])
 
 
+def checked_start(start: ArrayLike | None, Z: int) -> np.ndarray | None:
+    "An initial distribution over `Z` states as an array; None stays None"
+    if start is None:
+        return None
+    initial = np.asarray(start, dtype=float)
+    if initial.shape != (Z,):
+        raise ValueError(f"start must have shape ({Z},), got {initial.shape}")
+    _check_rows("start", initial)
+    return initial
+
+
+def _check_rows(name: str, rows: np.ndarray) -> None:
+    "ValueError unless the last axis holds probability distributions"
+    if not ((rows >= 0).all() and np.allclose(rows.sum(-1), 1)):
+        raise ValueError(f"{name} must hold probability distributions, got rows that sum to {rows.sum(-1)}")
+
+
 def _checked(Tss: ArrayLike, start: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
     "Chains and initial distribution as arrays, refused unless stochastic"
     chains = np.asarray(Tss, dtype=float)
     if chains.ndim < 2 or chains.shape[-1] != chains.shape[-2]:
         raise ValueError(f"Tss must have shape (..., Z, Z), got {chains.shape}")
+    _check_rows("Tss", chains)
     Z = chains.shape[-1]
-    initial = np.full(Z, 1 / Z) if start is None else np.asarray(start, dtype=float)
-    if initial.shape != (Z,):
-        raise ValueError(f"start must have shape ({Z},), got {initial.shape}")
-    for name, rows in (("Tss", chains), ("start", initial)):
-        if not ((rows >= 0).all() and np.allclose(rows.sum(-1), 1)):
-            raise ValueError(f"{name} must hold probability distributions, got rows that sum to {rows.sum(-1)}")
-    return chains, initial
+    initial = checked_start(start, Z)
+    return chains, np.full(Z, 1 / Z) if initial is None else initial
 
 
 def ergodic_distributions(Tss: ArrayLike) -> np.ndarray:
