@@ -192,7 +192,7 @@ class StrategyAverages(KernelDynamics):
         visits = stationary_distribution(averages["Tss"], self.start if start is None else start)
         return np.einsum("...s,...is->...i", visits, averages["Ris"])
 
-# %% ../../nbs/agents/06_strategy.ipynb #bef92c73
+# %% ../../nbs/agents/06_strategy.ipynb #ad496b29
 class Kind(NamedTuple):
     """Which rule a strategy learner follows."""
 
@@ -295,6 +295,23 @@ class StrategyDynamics(StrategyAverages, SimplexDynamics):
         weight = self.optimism[:, None, None]
         values = self.Qisa(X, Risa, Vis, Tisas) if Qisa is None else np.asarray(Qisa, dtype=float)
         return (1.0 - weight) * mean + weight * self._next(X, self._best(X, values, Risa), Tisas)
+
+    def jacobian(self, X: ArrayLike) -> np.ndarray:
+        """Derivative of one step by all entries of the joint strategy, in closed form.
+
+        Parameters
+        ----------
+        X : (..., N, Z, M) array
+            Joint strategies; `agents.jacobian` says where the derivative is finite, and has it in logits, too.
+
+        Returns
+        -------
+        (..., N, Z, M, N, Z, M) array
+            Of X'[i, s, a] by X[j, r, b].
+        """
+        from .jacobian import jacobian
+
+        return jacobian(self, X)
 
     def _best(self, X: ArrayLike, Qisa: np.ndarray, Risa: ArrayLike | None) -> np.ndarray:
         "Largest action value, (..., N, Z); `averaging` pulls the continuations to their mean"
