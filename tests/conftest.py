@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).resolve().parent
 # Said here and not by `pythonpath`, so that it also holds when pytest misses pyproject.toml (see
@@ -14,6 +15,11 @@ TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
 pytest_plugins = ["pytester", "reference_data"]
 CONFORMANCE = TESTS / "conformance"
+
+# No deadline: the first example of a test may compile a kernel. CI draws the same examples every time, so that a
+# change is judged by what it changes; runs by hand look further.
+settings.register_profile("pycrld_econ", deadline=None, max_examples=25, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("pycrld_econ")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

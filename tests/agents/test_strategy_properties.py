@@ -7,14 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pycrld_econ.agents import StrategyActorCritic, StrategyDynamics
 from pycrld_econ.environments import TensorGame
-
-settings.register_profile("kernels", deadline=None, max_examples=25)
-settings.load_profile("kernels")
 
 
 def random_game(seed: int, N: int, M: int, Z: int) -> TensorGame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pycrld_econ.agents import StrategyActorCritic, StrategyQLearning, StrategySARSA
@@ -19,8 +19,6 @@ from pycrld_econ.environments import (
     random_game,
 )
 
-settings.register_profile("analysis", deadline=None, max_examples=20)
-settings.load_profile("analysis")
 payoff = st.integers(-20, 20).map(lambda k: k / 10)
 
 
