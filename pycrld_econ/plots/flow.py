@@ -87,7 +87,7 @@ class Look:
                 raise ValueError(f"{name} must be {'at least' if name == 'sf' else 'above'} 0, got {value!r}")
         ink_colormap(self.cmap)
 
-# %% ../../nbs/plots/03_flow.ipynb #80f5e3a9
+# %% ../../nbs/plots/03_flow.ipynb #219afffe
 @dataclass(frozen=True)
 class Scale:
     """What lengths mean in a figure.
@@ -95,7 +95,8 @@ class Scale:
     Attributes
     ----------
     norm : range of the colours.
-    longest : compressed length of the longest mean arrow, drawn `reach` long.
+    longest : compressed length that is drawn `reach` long: that of the longest mean arrow, or half that of
+        the longest arrow of a single sample, if that is more.
     reach : nine tenths of the distance of grid points.
     """
 
@@ -104,7 +105,7 @@ class Scale:
     reach: float
 
 
-def scale_of(fields: Sequence[FlowField], sf: float, norm: Normalize | None) -> Scale:
+def scale_of(fields: Sequence[FlowField], look: Look, norm: Normalize | None) -> Scale:
     "One scale for all fields; colours start at zero unless `norm` says otherwise."
     from matplotlib.colors import Normalize
 
@@ -113,7 +114,10 @@ def scale_of(fields: Sequence[FlowField], sf: float, norm: Normalize | None) -> 
 
     points = fields[0].points
     spacing = float(np.diff(points).min()) if len(points) > 1 else 0.1
-    longest = largest(np.hypot(*compressed(*field.mean, sf)) for field in fields)
+    longest = largest(np.hypot(*compressed(*field.mean, look.sf)) for field in fields)
+    if look.kind == "quiver+samples":
+        of_samples = largest(np.hypot(*compressed(field.dX, field.dY, look.sf)) for field in fields)
+        longest = max(longest, of_samples / 2)
     if norm is None:
         norm = Normalize(0.0, largest(field.speed for field in fields))
     return Scale(norm, longest, 0.9 * spacing)
@@ -171,7 +175,7 @@ def draw_colorbar(ax: Axes, look: Look, scale: Scale, label: str) -> None:
     bar.ax.tick_params(length=2, labelsize=size)
     bar.outline.set_visible(False)
 
-# %% ../../nbs/plots/03_flow.ipynb #1631b1b0
+# %% ../../nbs/plots/03_flow.ipynb #572668db
 def draw_flow(
     fields: Sequence[FlowField],
     look: Look,
@@ -191,7 +195,7 @@ def draw_flow(
     axes, limits, norm : as for `plot_strategy_flow`.
     colorbar : label of a colour bar at the last panel; None: no bar.
     """
-    drawn, scale = prepare_axes(axes, len(fields)), scale_of(fields, look.sf, norm)
+    drawn, scale = prepare_axes(axes, len(fields)), scale_of(fields, look, norm)
     for ax, field in zip(drawn, fields, strict=True):
         draw_frame(ax, field.panel.same_row, limits)
         draw_field(ax, field, look, scale)
@@ -201,15 +205,16 @@ def draw_flow(
     return drawn
 
 
-def check_drawable(points: ArrayLike, kind: str, axes: Axes | Iterable[Axes] | None, panels: int) -> None:
-    "Find out before the computation what would go wrong after it."
+def check_drawable(
+    points: ArrayLike, kind: str, axes: Axes | Iterable[Axes] | None, panels: int
+) -> list[Axes] | None:
+    "Find out before the computation what would go wrong after it; returns the given axes as a list, or None."
     gaps = np.diff(np.asarray(points, dtype=np.float64))
     if kind == "streamplot" and not (gaps.size and np.allclose(gaps, gaps[0], rtol=1e-6, atol=0)):
         raise ValueError("flowarrow_points must be two or more evenly spaced values for kind='streamplot'")
-    if axes is not None:
-        prepare_axes(axes, panels)
+    return None if axes is None else prepare_axes(axes, panels)
 
-# %% ../../nbs/plots/03_flow.ipynb #c23977de
+# %% ../../nbs/plots/03_flow.ipynb #801def49
 GRID = tuple(np.linspace(0.01, 0.99, 9).tolist())
 LOGGER = logging.getLogger(__name__)
 
@@ -258,11 +263,11 @@ def plot_strategy_flow(
     """
     look, shape = Look(kind, col, cmap, sf, lw, dens, pivot), point_shape(mae)
     names = names_for(acts, conds, getattr(mae, "env", None), shape)
-    check_drawable(flowarrow_points, kind, axes, len(as_panels(x, y, shape)))
+    given = check_drawable(flowarrow_points, kind, axes, len(as_panels(x, y, shape)))
     compute = partial(flow_field, sampler=sampler, reuse_samples=reuse_samples, rng=rng)
     fields = compute(mae, x, y, flowarrow_points, NrRandom, use_RPEarrows)
     if verbose:
         LOGGER.info("evaluated %d strategies in %d panels", sum(f.dX.size for f in fields), len(fields))
     bar = ("size of error" if use_RPEarrows else "size of step") if colorbar else None
-    drawn = draw_flow(fields, look, names, shape[1], axes, limits, norm, bar)
+    drawn = draw_flow(fields, look, names, shape[1], given, limits, norm, bar)
     return (drawn, fields) if return_data else drawn

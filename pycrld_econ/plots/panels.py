@@ -90,7 +90,7 @@ def as_panels(x: AxisLists, y: AxisLists, shape: Sequence[int] | None = None) ->
             raise ValueError(f"x and y must differ, both are (agent, condition, action) = {panel.x}")
     return panels
 
-# %% ../../nbs/plots/01_panels.ipynb #91c6aa64
+# %% ../../nbs/plots/01_panels.ipynb #dff3f901
 PANEL_SIZE = 2.7  # inches
 
 
@@ -115,7 +115,7 @@ def prepare_axes(axes: Axes | Iterable[Axes] | None, count: int) -> list[Axes]:
 
     if axes is None:
         return new_axes(count)
-    given = [axes] if isinstance(axes, Axes) else list(np.ravel(np.array(axes, dtype=object)))
+    given: list[Any] = [axes] if isinstance(axes, Axes) else list(getattr(axes, "flat", axes))
     for ax in given:
         if not isinstance(ax, Axes):
             raise TypeError(f"axes must be matplotlib Axes, got {type(ax).__name__}")

@@ -37,7 +37,7 @@ def contrast_with_white(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
     luminance = linear[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
     return 1.05 / (luminance + 0.05)
 
-# %% ../../nbs/plots/00_style.ipynb #222b8e24
+# %% ../../nbs/plots/00_style.ipynb #09c80312
 SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
@@ -78,11 +78,15 @@ def style(changes: Mapping[Any, Any] | None = None) -> Iterator[None]:
     changes : matplotlib settings that replace single ones of ours, e.g. `{"font.size": 11}`.
     """
     from cycler import cycler
-    from matplotlib import rc_context
+    from matplotlib import interactive, is_interactive, rc_context
 
     settings: dict[Any, Any] = {**SETTINGS, "axes.prop_cycle": cycler(color=COLORS), **(changes or {})}
     with rc_context(settings):
         yield
+        shows = is_interactive()
+    # The first figure of a session loads the backend, and in a notebook that turns interaction on: it has to
+    # stay on, or later figures are not shown.
+    interactive(shows)
 
 # %% ../../nbs/plots/00_style.ipynb #9a6f10e6
 LEAST_CONTRAST = 2.0  # with white; paler colours are not used for thin lines and arrows

@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from matplotlib.quiver import Quiver  # noqa: E402
 
 from pycrld_econ.agents import StrategyActorCritic  # noqa: E402
 from pycrld_econ.environments import EcologicalPublicGood, NormalForm, SocialDilemma  # noqa: E402
@@ -16,6 +17,10 @@ from pycrld_econ.plots import flow_field, plot_fixed_points, plot_strategy_flow,
 
 GRID = np.linspace(0.1, 0.9, 5)
 ONE = ([0], [0], [0]), ([1], [0], [0])
+
+
+def quivers(ax: plt.Axes) -> list[Quiver]:
+    return [artist for artist in ax.collections if isinstance(artist, Quiver)]
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +136,83 @@ def test_a_dynamics_without_errors_says_what_to_do(dilemma: StrategyActorCritic)
     assert plot_strategy_flow(Plain(), *ONE, GRID, use_RPEarrows=False)
 
 
+def drawn_lengths(arrows: Quiver) -> np.ndarray:
+    blank = np.broadcast_to(arrows.Umask, arrows.U.shape)
+    return np.hypot(arrows.U, arrows.V)[~blank] / arrows.scale
+
+
+@pytest.mark.parametrize("sf", [0.0, 0.5, 1.0])
+def test_arrows_fit_between_grid_points(public_good: StrategyActorCritic, sf: float) -> None:
+    x, y = ([0], [0, 1], [0]), ([1], [0, 1], [0])
+    axes = plot_strategy_flow(public_good, x, y, GRID, sf=sf, kind="quiver")
+    longest = max(drawn_lengths(arrows).max() for ax in axes for arrows in quivers(ax))
+    assert longest == pytest.approx(0.9 * (GRID[1] - GRID[0]))
+
+
+def test_arrows_of_samples_do_not_outgrow_the_grid() -> None:
+    x, y = ([0], [0], [0]), ([0], [0], [1])
+    (ax,) = plot_strategy_flow(rock_paper_scissors(), x, y, GRID, NrRandom=6, use_RPEarrows=False)
+    longest = max(drawn_lengths(arrows).max() for arrows in quivers(ax))
+    assert longest <= 2 * 0.9 * (GRID[1] - GRID[0]) * (1 + 1e-12)
+
+
+def test_colour_is_the_true_length(dilemma: StrategyActorCritic) -> None:
+    axes, (field,) = plot_strategy_flow(dilemma, *ONE, GRID, sf=0.0, return_data=True)
+    (arrows,) = quivers(axes[0])  # samples do not differ, so that only their mean is drawn
+    np.testing.assert_allclose(arrows.get_array(), field.speed.ravel(), rtol=1e-12)
+    assert arrows.norm.vmin == 0 and arrows.norm.vmax == field.speed.max()
+
+
+def test_rounding_errors_get_no_arrow() -> None:
+    from pycrld_econ.plots.flow import compressed
+
+    U, V = compressed(np.array([1.0, 1e-17, 0.0]), np.zeros(3), sf=0.0)
+    assert U.tolist() == [1.0, 0.0, 0.0] and not V.any()
+
+
+def test_arrows_that_are_not_finite_are_left_blank_with_a_warning(dilemma: StrategyActorCritic) -> None:
+    class Logarithmic:
+        N, M, Q = 2, 2, 1
+
+        def step(self, X):
+            with np.errstate(divide="ignore"):
+                return X - np.log(X), X
+
+    with pytest.warns(UserWarning, match="arrows are not finite and left blank"):
+        (field,) = flow_field(Logarithmic(), *ONE, np.linspace(0, 1, 5), use_RPEarrows=False)
+    edge = np.isnan(field.speed)
+    assert edge[0].all() and edge[:, 0].all() and not edge[1:, 1:].any()
+
+
+def test_actions_that_do_not_exist_get_no_probability() -> None:
+    class Watched:
+        N, M, Q = 2, 3, 1
+        env = NormalForm([np.ones((3, 2)), np.ones((3, 2))])
+
+        def step(self, X):
+            assert not X[..., 1, 0, 2].any()
+            return X, X
+
+    flow_field(Watched(), *ONE, GRID, use_RPEarrows=False)
+    with pytest.raises(ValueError, match="an action that does not exist"):
+        flow_field(Watched(), ONE[0], ([1], [0], [2]), GRID, use_RPEarrows=False)
+    with pytest.raises(ValueError, match="sampler gives probability to an action that does not exist"):
+        flow_field(Watched(), *ONE, GRID, use_RPEarrows=False, sampler=np.full((1, 2, 1, 3), 1 / 3))
+
+
+def test_one_call_of_the_dynamics_for_all_panels() -> None:
+    class Counted:
+        N, M, Q = 2, 2, 3
+        calls: list[tuple[int, ...]] = []
+
+        def step(self, X):
+            self.calls.append(X.shape)
+            return X, X
+
+    flow_field(Counted(), ([0], [0, 1, 2], [0]), ([1], [0, 1, 2], [0]), GRID, 4, use_RPEarrows=False)
+    assert Counted.calls == [(3, 5, 5, 4, 2, 3, 2)]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -138,6 +220,12 @@ def test_a_dynamics_without_errors_says_what_to_do(dilemma: StrategyActorCritic)
         ({"flowarrow_points": [0.5, 1.2]}, r"flowarrow_points must be in \[0, 1\]"),
         ({"NrRandom": 0}, "NrRandom must be a whole number of at least 1, got 0"),
         ({"kind": "arrows"}, "kind must be"),
+        ({"kind": "streamplot", "flowarrow_points": [0.1, 0.2, 0.9]}, "evenly spaced"),
+        ({"col": "no colour"}, "col must be 'LEN' or a colour, got 'no colour'"),
+        ({"cmap": "viridian"}, "cmap must name"),
+        ({"sf": -1.0}, "sf must be at least 0, got -1.0"),
+        ({"acts": ["c"]}, "must be 2 names"),
+        ({"sampler": np.ones((3, 2, 1, 2))}, "sampler must hold strategies"),
         ({"sampler": "random"}, "sampler must be 'lhs', 'simplex' or an array"),
         ({"x": ([0, 1], [0], [0]), "y": ([1], [0], [0])}, "equally many"),
         ({"x": ([5], [0], [0])}, "agents of x must be in 0 … 1, got 5"),
