@@ -24,5 +24,5 @@ setup(
     package_dir={"pycrld_econ": "pycrld_econ", "pycrld_econ.validation": "validation"},
     package_data={"pycrld_econ": ["py.typed"], "pycrld_econ.validation": ["**/*.yaml"]},
     install_requires=shlex.split(cfg["requirements"]),
-    extras_require={extra: shlex.split(cfg[f"{extra}_requirements"]) for extra in ("dev", "docs")},
+    extras_require={extra: shlex.split(cfg[f"{extra}_requirements"]) for extra in ("dev", "docs", "symbolic")},
 )

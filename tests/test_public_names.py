@@ -18,7 +18,8 @@ PUBLIC = {
         "SocialDilemma",
         "TensorGame",
     },
-    "agents": {"StrategyActorCritic"},
+    "agents": {"StrategyActorCritic", "StrategyQLearning", "StrategySARSA"},
+    "analysis": {"fixed_points"},
     "plots": {"plot_strategy_flow", "plot_trajectories"},
 }
 CHAPTERS = sorted(
