@@ -20,7 +20,7 @@ PUBLIC = {
     },
     "agents": {"StrategyActorCritic", "StrategyQLearning", "StrategySARSA"},
     "analysis": {"fixed_points"},
-    "plots": {"plot_strategy_flow", "plot_trajectories"},
+    "plots": {"plot_portrait", "plot_strategy_flow", "plot_trajectories"},
 }
 CHAPTERS = sorted(
     path.parent.name for path in ROOT.glob("pycrld_econ/*/__init__.py") if path.parent.name != "validation"

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from .field import FlowField, flow_field
 from .flow import plot_strategy_flow
 from .markers import add_fixed_point_legend, fixed_point_handles, plot_fixed_points
+from .portrait import Portrait, plot_portrait
 from .style import COLORS, check_figure_path, save_figure, style
 from .trajectories import plot_trajectories
 
@@ -15,11 +16,13 @@ __all__ = [
     "COLORS",
     "FlowField",
     "FlowPlot",
+    "Portrait",
     "add_fixed_point_legend",
     "check_figure_path",
     "fixed_point_handles",
     "flow_field",
     "plot_fixed_points",
+    "plot_portrait",
     "plot_strategy_flow",
     "plot_trajectories",
     "save_figure",

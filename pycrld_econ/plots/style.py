@@ -116,7 +116,7 @@ def ink_colormap(cmap: str | Colormap) -> Colormap:
         raise ValueError(f"cmap {cmap!r} is too pale for lines; pass the map itself to use it all the same")
     return LinearSegmentedColormap.from_list(f"{cmap}_ink", colors[visible], N=256)
 
-# %% ../../nbs/plots/00_style.ipynb #2e9bd56c
+# %% ../../nbs/plots/00_style.ipynb #05075200
 FORMATS = ("png", "pdf", "svg")  # named by the suffix of a file
 
 # No dates and no version numbers: the same figure gives the same bytes.
@@ -132,22 +132,22 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(6)}.part")
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, given: str) -> None:
+    "OSError unless `path` can be written; messages show the path as it was given"
     if path.is_dir():
-        raise IsADirectoryError(f"path {str(path)!r} is a folder, must be a file")
+        raise IsADirectoryError(f"path {given!r} is a folder, must be a file")
     if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
-        raise PermissionError(f"path {str(path)!r} exists and cannot be replaced")
+        raise PermissionError(f"path {given!r} exists and cannot be replaced")
     if not path.parent.is_dir():
-        folder = str(path.parent)
-        raise FileNotFoundError(f"path {str(path)!r} cannot be written: there is no folder {folder!r}")
+        raise FileNotFoundError(f"path {given!r} cannot be written: there is no folder {str(Path(given).parent)!r}")
     probe = _beside(path)
     try:
         probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
-        raise type(error)(f"path {str(path)!r} cannot be written: {error.strerror}") from None
+        raise type(error)(f"path {given!r} cannot be written: {error.strerror}") from None
 
-# %% ../../nbs/plots/00_style.ipynb #39c7e8c9
+# %% ../../nbs/plots/00_style.ipynb #31af2b1d
 def check_figure_path(path: str | os.PathLike[str]) -> Path:
     """Make sure, before any work, that a figure can be saved at `path`.
 
@@ -165,7 +165,7 @@ def check_figure_path(path: str | os.PathLike[str]) -> Path:
         allowed = ", ".join(f".{name}" for name in FORMATS)
         raise ValueError(f"path {str(path)!r} has the suffix {suffix!r}, must be one of {allowed}")
     target = Path(os.path.realpath(path))
-    _check_writable(target)
+    _check_writable(target, str(path))
     return target
 
 
