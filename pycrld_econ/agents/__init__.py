@@ -10,6 +10,8 @@ from pycrld_econ.agents.exploration import (
     multiagent_softmax_strategy,
 )
 from pycrld_econ.agents.mixed_population import MixedPopulation
+from pycrld_econ.agents.observing_learners import POStrategyActorCritic, POStrategyQLearning, POStrategySARSA
+from pycrld_econ.agents.partial_observability import POStrategyDynamics
 from pycrld_econ.agents.q_learning import StrategyQLearning
 from pycrld_econ.agents.results import Ensemble, Status
 from pycrld_econ.agents.sarsa import StrategySARSA
@@ -19,6 +21,9 @@ from pycrld_econ.agents.value_q_learning import ValueQLearning
 from pycrld_econ.agents.value_sarsa import ValueSARSA
 from pycrld_econ.agents.value_space import ValueDynamics
 
+POstratAC = POStrategyActorCritic
+POstratQ = POStrategyQLearning
+POstratSARSA = POStrategySARSA
 stratAC = StrategyActorCritic
 stratQ = StrategyQLearning
 stratSARSA = StrategySARSA
@@ -34,6 +39,13 @@ __all__ = [
     "KernelDynamics",
     "Kind",
     "MixedPopulation",
+    "POStrategyActorCritic",
+    "POStrategyDynamics",
+    "POStrategyQLearning",
+    "POStrategySARSA",
+    "POstratAC",
+    "POstratQ",
+    "POstratSARSA",
     "Status",
     "StrategyActorCritic",
     "StrategyDynamics",

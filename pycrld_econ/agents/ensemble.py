@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['checked_record', 'Sweep', 'starts_of', 'parameter_sets', 'sweep_of', 'follow_all', 'run_ensemble']
 
-# %% ../../nbs/agents/08_ensemble.ipynb #f6fa1e27
+# %% ../../nbs/agents/08_ensemble.ipynb #7c103719
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike
 
 from . import engine, kernels
 from .base import KernelDynamics, checked_limits
-from .games import game_arrays
 from .results import Ensemble, Recorder, Status
 
 # %% ../../nbs/agents/08_ensemble.ipynb #0951c69e
@@ -31,7 +30,7 @@ def checked_record(record: str | int) -> int:
         raise ValueError(f"record must be 'last', 'all' or a whole number >= 1, got {record!r}")
     return every
 
-# %% ../../nbs/agents/08_ensemble.ipynb #8fc17bd8
+# %% ../../nbs/agents/08_ensemble.ipynb #13e17c5f
 @dataclass(frozen=True)
 class Sweep:
     """The games and rules of an ensemble, and which of them each trajectory follows."""
@@ -77,7 +76,7 @@ def sweep_of(
     batch = np.broadcast_shapes(start.shape[: start.ndim - len(dynamics.point_shape)], tail)
     arrays, which_game = dynamics.game, np.zeros((1,) * len(batch), np.int64)
     if games is not None:
-        arrays = game_arrays(games)
+        arrays = dynamics.arrays_of(games)
         if arrays.available.shape[1:] != dynamics.game.available.shape[1:]:
             wanted = dynamics.game.available.shape[1:]
             raise ValueError(f"games must have N, Z, M = {wanted}, got {arrays.available.shape[1:]}")
