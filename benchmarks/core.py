@@ -23,9 +23,24 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pycrld_econ.agents import StrategyActorCritic, StrategyDynamics
+from pycrld_econ.agents import (
+    POStrategyActorCritic,
+    POStrategyQLearning,
+    POStrategySARSA,
+    StrategyActorCritic,
+    StrategyDynamics,
+    StrategyQLearning,
+    ValueQLearning,
+    ValueSARSA,
+    multiagent_epsilongreedy_strategy,
+)
 from pycrld_econ.agents.engine import Tier
-from pycrld_econ.environments import EcologicalPublicGood, HistoryEmbedded, SocialDilemma
+from pycrld_econ.environments import (
+    EcologicalPublicGood,
+    ExchangeablePublicGood,
+    HistoryEmbedded,
+    SocialDilemma,
+)
 
 README = SocialDilemma(R=1.0, T=0.8, S=-0.5, P=0.0)
 PUBLIC_GOOD = EcologicalPublicGood(N=2, f=1.2, c=5, m=-5, qc=0.2, qr=0.01)
@@ -98,6 +113,34 @@ def steps(rounds: int) -> None:
             row(f"10,000 steps, {rule}, {name}", seconds, peer)
 
 
+def all_learners(rounds: int) -> None:
+    """10,000 steps of every learner in the ecological public good, and of a crowd that is only counted."""
+    rates = (PUBLIC_GOOD, 0.1, 0.75)
+    strategy = multiagent_epsilongreedy_strategy(epsilon_greedys=0.1, N=2)
+    learners = {
+        "Q-learning": StrategyQLearning(*rates, choice_intensities=10.0),
+        "value SARSA": ValueSARSA(*rates, strategy_function=strategy),
+        "value Q-learning": ValueQLearning(*rates, strategy_function=strategy),
+        "PO actor-critic": POStrategyActorCritic(*rates),
+        "PO SARSA": POStrategySARSA(*rates, choice_intensities=10.0),
+        "PO Q-learning": POStrategyQLearning(*rates, choice_intensities=10.0),
+    }
+    for name, mae in learners.items():
+        start = mae.random_points(1, rng=0)[0]
+        mae.trajectory(start, 1)  # compiled or loaded
+        row(
+            f"10,000 steps, {name}",
+            cpu_seconds(lambda mae=mae, start=start: mae.trajectory(start, 10_000), rounds),
+        )
+    crowd = StrategyActorCritic(ExchangeablePublicGood(N=100, f=5.0), 0.1, 0.0)
+    start = crowd.random_points(1, rng=0)[0]
+    crowd.trajectory(start, 1)
+    row(
+        "1,000 steps, public good, N = 100, counted",
+        cpu_seconds(lambda: crowd.trajectory(start, 1000), rounds),
+    )
+
+
 def ensembles(rounds: int) -> None:
     """1,000 starts to convergence."""
     for (name, (env, gamma)), peer in zip(GAMES.items(), (12.64, 13.24, 77.05), strict=True):
@@ -165,7 +208,7 @@ def main() -> None:
     Tier.spent = np.inf  # from here on compiled; the first call compiles or loads from the cache
     StrategyActorCritic(README, 0.1, 0.9).trajectory(np.full((2, 1, 2), 0.5), 10)
     row("the compiled kernel: build, or load from the cache", time.perf_counter() - start)
-    for part in (steps, ensembles, agents, flow_and_sweep):
+    for part in (steps, all_learners, ensembles, agents, flow_and_sweep):
         part(rounds)
 
 
