@@ -1,4 +1,6 @@
 """Sampled economies and learners, installed as `pycrld_econ.validation`.
 
-So far no simulator and no learner is in it: it holds the pytest option of this repository's own tests.
+`backend` compiles plain Python rules for processor threads and for CUDA, with random numbers that are a function of
+their counter. `simulators` play games in batches. `learners` improve from what they play. `bridge` compares them with
+the deterministic theory of `pycrld_econ.agents`.
 """

@@ -1,0 +1,55 @@
+"""Arrays on the device where a rule runs, and views of them for torch that share their memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+def to_device(array: np.ndarray, device: str) -> Any:
+    """The array itself on the processor, a copy of it on CUDA."""
+    if device == "cpu":
+        return array
+    from numba import cuda
+
+    return cuda.to_device(np.ascontiguousarray(array))
+
+
+def to_host(array: Any) -> np.ndarray:
+    """The array as a numpy array: itself, or a copy of what is on the CUDA device."""
+    return array if isinstance(array, np.ndarray) else array.copy_to_host()
+
+
+def as_torch(array: Any) -> torch.Tensor:
+    """A torch tensor that shares the memory of an array, on the processor or on CUDA.
+
+    Parameters
+    ----------
+    array : numpy array or numba device array
+        Whose memory to share. Numpy arrays must be writeable.
+
+    Returns
+    -------
+    torch.Tensor
+        Changes of one are changes of the other.
+
+    Raises
+    ------
+    ImportError
+        If torch is not installed.
+    ValueError
+        If the array cannot be written to.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("as_torch needs torch: pip install torch") from error
+    if isinstance(array, np.ndarray):
+        if not array.flags.writeable:
+            raise ValueError("array must be writeable to share its memory with torch")
+        return torch.from_numpy(array)
+    return torch.as_tensor(array, device="cuda")
