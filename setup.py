@@ -18,11 +18,13 @@ theory = [
 ]
 sampled = ["pycrld_econ.validation", *("pycrld_econ.validation." + p for p in find_packages("validation"))]
 
+extras = ("dev", "docs", "symbolic", "adapters")
+
 setup(
     version=cfg["version"],
     packages=theory + sampled,
     package_dir={"pycrld_econ": "pycrld_econ", "pycrld_econ.validation": "validation"},
     package_data={"pycrld_econ": ["py.typed"], "pycrld_econ.validation": ["**/*.yaml"]},
     install_requires=shlex.split(cfg["requirements"]),
-    extras_require={extra: shlex.split(cfg[f"{extra}_requirements"]) for extra in ("dev", "docs", "symbolic")},
+    extras_require={extra: shlex.split(cfg[f"{extra}_requirements"]) for extra in extras},
 )

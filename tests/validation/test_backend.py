@@ -1,4 +1,4 @@
-"""Random numbers against published vectors; the same rule on threads, interpreter and CUDA simulator; PTX without GPU."""
+"""Numbers from published vectors; one rule on threads, interpreter and CUDA simulator; PTX without a GPU."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 import warnings
 from pathlib import Path
 
-import lanes_rule
 import numpy as np
 import pytest
 from scipy import stats
 
+import lanes_rule
 from pycrld_econ.validation.backend import Lanes, as_torch, check_device, philox, split_seed, uniform
 
 ROOT = Path(__file__).parents[2]

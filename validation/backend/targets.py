@@ -26,7 +26,7 @@ def cuda_is_simulated() -> bool:
     """Whether numba runs CUDA kernels in its simulator (NUMBA_ENABLE_CUDASIM, read when numba is imported)."""
     import numba
 
-    return bool(numba.config.ENABLE_CUDASIM)
+    return bool(getattr(numba.config, "ENABLE_CUDASIM", False))
 
 
 def check_device(device: str) -> str:

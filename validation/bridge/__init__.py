@@ -1,0 +1,1 @@
+"""Where sampled runs and the deterministic theory meet; nothing here knows a game or an algorithm."""
