@@ -1,5 +1,70 @@
 """Dynamical-systems analysis for any learning dynamics."""
 
+from pycrld_econ.analysis.basins import (
+    BasinImage,
+    Basins,
+    basin_entropy,
+    basin_image,
+    basins,
+    boundary,
+    inverse_step,
+    manifolds,
+    slice_starts,
+    uncertainty_exponent,
+)
+from pycrld_econ.analysis.certificate import Certificate, Proof, certify
+from pycrld_econ.analysis.chart import Chart, chart_of, complex_step
+from pycrld_econ.analysis.continuation import (
+    Bifurcation,
+    BifurcationKind,
+    Branch,
+    BranchStatus,
+    continuation,
+)
 from pycrld_econ.analysis.fixed_points import FixedPoint, FixedPointClass, FixedPoints, fixed_points
+from pycrld_econ.analysis.lyapunov import Lyapunov, Regime, lyapunov
+from pycrld_econ.analysis.regimes import (
+    Diagram,
+    Motion,
+    Verdict,
+    bifurcation_diagram,
+    period_of,
+    verdict,
+)
 
-__all__ = ["FixedPoint", "FixedPointClass", "FixedPoints", "fixed_points"]
+__all__ = [
+    "BasinImage",
+    "Basins",
+    "Bifurcation",
+    "BifurcationKind",
+    "Branch",
+    "BranchStatus",
+    "Certificate",
+    "Chart",
+    "Diagram",
+    "FixedPoint",
+    "FixedPointClass",
+    "FixedPoints",
+    "Lyapunov",
+    "Motion",
+    "Proof",
+    "Regime",
+    "Verdict",
+    "basin_entropy",
+    "basin_image",
+    "basins",
+    "bifurcation_diagram",
+    "boundary",
+    "certify",
+    "chart_of",
+    "complex_step",
+    "continuation",
+    "fixed_points",
+    "inverse_step",
+    "lyapunov",
+    "manifolds",
+    "period_of",
+    "slice_starts",
+    "uncertainty_exponent",
+    "verdict",
+]
