@@ -79,14 +79,14 @@ def compiled(module: types.ModuleType, entry: str) -> Callable[..., None]:
     with _compiling:  # threads that ask at the same time share one twin
         return _compiled_unlocked(module, entry)
 
-# %% ../../nbs/agents/02_engine.ipynb #5a7bcc10
-PATIENCE = 0.3  # seconds
+# %% ../../nbs/agents/02_engine.ipynb #28be02e2
+PATIENCE = 1.0  # seconds of a processor
 
 
 class Tier:
     """Decides, for one kernel, whether the next call is interpreted or compiled; results do not depend on it."""
 
-    spent = 0.0  # interpreted seconds in this process, over all kernels
+    spent = 0.0  # processor seconds spent on interpreting in this process, over all kernels
 
     def __init__(self, module: types.ModuleType, entry: str) -> None:
         self.module, self.entry = module, entry
@@ -104,10 +104,10 @@ class Tier:
         if self.is_compiled:
             compiled(self.module, self.entry)(*arguments)
             return
-        start = time.perf_counter()
+        start = time.thread_time()
         with np.errstate(all="ignore"):
             getattr(self.module, self.entry)(*arguments)
-        Tier.spent += time.perf_counter() - start
+        Tier.spent += time.thread_time() - start
 
 # %% ../../nbs/agents/02_engine.ipynb #9f71eb34
 def new_runs(chart: np.ndarray, point: np.ndarray, game: np.ndarray, rule: np.ndarray) -> kernels.Runs:
