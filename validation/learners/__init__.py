@@ -1,0 +1,5 @@
+"""Learners that improve from samples of a game."""
+
+from pycrld_econ.validation.learners.tabular import BatchLearner, LearningRuns
+
+__all__ = ["BatchLearner", "LearningRuns"]

@@ -1,0 +1,281 @@
+"""Learning from batches of plays: the rules of one lane (replicate), for threads and CUDA.
+
+A lane plays a batch with its strategies frozen, each agent counts what followed what it saw and did, estimates values
+from its own counts, and updates once. K to infinity gives the strategy-average dynamics of `pycrld_econ.agents`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pycrld_econ.agents.value_kernels import explore
+from pycrld_econ.validation.backend.philox import WORLD, uniform
+from pycrld_econ.validation.simulators.finite_rules import (
+    ACTION,
+    OBSERVATION,
+    RESTART,
+    TRANSITION,
+    Tables,
+    pick,
+)
+
+# What runs once a batch is not inlined, which would take a minute to compile.
+RARE = frozenset(
+    {"begin", "forget_batch", "learn_online", "to_frequencies", "solve_values", "estimate", "move_strategy"}
+    | {"move_values", "update", "record", "explore", "play_once", "aim_of"}
+)
+
+LSTD, TD, TD_AVERAGE = 0, 1, 2
+STRATEGIES, VALUES = 0, 1
+
+
+class Learning(NamedTuple):
+    """How every agent learns, as numbers (second axis: agent), and what all have in common."""
+
+    alpha: np.ndarray  # (1, N) learning rate
+    beta: np.ndarray  # (1, N) choice intensity (strategies)
+    gamma: np.ndarray  # (1, N) discount factor
+    pre: np.ndarray  # (1, N) weight of rewards
+    forgetting: np.ndarray  # (1, N) weight of -ln X in the drive (strategies)
+    optimism: np.ndarray  # (1, N) weight of the best action in the next value
+    current: np.ndarray  # (1, N) weight of the acting table in the next value (values)
+    frequency: np.ndarray  # (1, N) 1: entries move in proportion to their share of the batch (values)
+    epsilon: np.ndarray  # (1, N) probability of acting at random (values)
+    intensity: np.ndarray  # (1, N) intensity of the softmax otherwise (values)
+    available: np.ndarray  # (1, N, S, M) which actions exist
+    continues: np.ndarray  # (S,) 0 in final states
+    estimator: int  # LSTD, TD or TD_AVERAGE
+    warm: int  # 1: the online table goes on from batch to batch
+    space: int  # STRATEGIES or VALUES
+    perfect: int  # 1: agents see states, so that no observation is drawn
+
+
+class Room(NamedTuple):
+    """State of the replicates (first axis) and room for what they count (S: states or observations)."""
+
+    chart: np.ndarray  # (E, N, S, M) logarithms of strategies, or values
+    X: np.ndarray  # (E, N, S, M) strategies
+    state: np.ndarray  # (E,)
+    clock: np.ndarray  # (E,) plays so far
+    lane: np.ndarray  # (E,) number of the replicate in the counter of the draws
+    seen: np.ndarray  # (E, N)
+    chosen: np.ndarray  # (E, N)
+    visits: np.ndarray  # (E, N, S, M) how often each action was taken
+    reward: np.ndarray  # (E, N, S, M) summed, later mean reward
+    follows: np.ndarray  # (E, N, S, M, S) how often what was seen next, later frequencies
+    online: np.ndarray  # (E, N, S, M) table of the TD estimators
+    value: np.ndarray  # (E, S) estimated values of one agent
+    ahead: np.ndarray  # (E, S) what the next state is worth to it
+    table: np.ndarray  # (E, S, M) action values
+    linear: np.ndarray  # (E, S, S) equations of the values
+
+
+def begin(tables: Tables, room: Room, e: int, k0: int, k1: int) -> None:
+    """Draw the state in which replicate `e` starts, and what is seen there."""
+    lane = room.lane[e]
+    room.state[e] = pick(tables.starts, 0, 0, uniform(lane, 0, WORLD, RESTART, k0, k1))
+    for i in range(room.seen.shape[1]):
+        room.seen[e, i] = pick(tables.sees, i, room.state[e], uniform(lane, 0, i, OBSERVATION, k0, k1))
+
+
+def choose_action(X: np.ndarray, e: int, i: int, s: int, u: float) -> int:
+    """The action that belongs to `u`; actions of probability 0 are never taken."""
+    chosen, total = 0, 0.0
+    for a in range(X.shape[3]):
+        if X[e, i, s, a] > 0.0:
+            chosen = a
+            total += X[e, i, s, a]
+            if u < total:
+                break
+    return chosen
+
+
+def forget_batch(learning: Learning, room: Room, e: int) -> None:
+    """Empty the counters; return the online tables to the acting ones unless they go on."""
+    for i in range(room.visits.shape[1]):
+        for s in range(room.visits.shape[2]):
+            for a in range(room.visits.shape[3]):
+                room.visits[e, i, s, a] = 0.0
+                room.reward[e, i, s, a] = 0.0
+                for y in range(room.visits.shape[2]):
+                    room.follows[e, i, s, a, y] = 0.0
+                if learning.warm == 0:
+                    room.online[e, i, s, a] = room.chart[e, i, s, a] if learning.space == VALUES else 0.0
+
+
+def learn_online(learning: Learning, room: Room, e: int, i: int, s: int, a: int, r: float, y: int) -> None:
+    """One step of temporal-difference learning of agent `i`, before the visit is counted."""
+    ahead = 0.0
+    for b in range(room.X.shape[3]):
+        ahead += room.X[e, i, y, b] * room.online[e, i, y, b]
+    rate = learning.alpha[0, i] if learning.estimator == TD else 1.0 / (room.visits[e, i, s, a] + 1.0)
+    aim = learning.pre[0, i] * r + learning.gamma[0, i] * learning.continues[y] * ahead
+    room.online[e, i, s, a] += rate * (aim - room.online[e, i, s, a])
+
+
+def play_once(tables: Tables, learning: Learning, room: Room, e: int, k0: int, k1: int) -> None:
+    """One joint action; every agent counts what it saw, did, got and saw next."""
+    N, M = room.X.shape[1], room.X.shape[3]
+    s, t, lane, joint = room.state[e], room.clock[e], room.lane[e], 0
+    for i in range(N):
+        room.chosen[e, i] = choose_action(room.X, e, i, room.seen[e, i], uniform(lane, t, i, ACTION, k0, k1))
+        joint = joint * M + room.chosen[e, i]
+    y = pick(tables.arrives, s, joint, uniform(lane, t, WORLD, TRANSITION, k0, k1))
+    for i in range(N):
+        o, a, p, r = room.seen[e, i], room.chosen[e, i], y, tables.pays[s, joint, y, i]
+        if learning.perfect == 0:
+            p = pick(tables.sees, i, y, uniform(lane, t + 1, i, OBSERVATION, k0, k1))
+        if learning.estimator != LSTD:
+            learn_online(learning, room, e, i, o, a, r, p)
+        room.visits[e, i, o, a] += 1.0
+        room.reward[e, i, o, a] += r
+        room.follows[e, i, o, a, p] += 1.0
+        room.seen[e, i] = p
+    room.state[e], room.clock[e] = y, t + 1
+
+
+def to_frequencies(room: Room, e: int, i: int) -> None:
+    """Turn sums into means where there was a visit."""
+    for s in range(room.visits.shape[2]):
+        for a in range(room.visits.shape[3]):
+            n = room.visits[e, i, s, a]
+            if n > 0.0:
+                room.reward[e, i, s, a] /= n
+                for y in range(room.visits.shape[2]):
+                    room.follows[e, i, s, a, y] /= n
+
+
+def solve_values(learning: Learning, room: Room, e: int, i: int) -> None:
+    """Write the values that follow from the estimated rewards and transitions and the own strategy."""
+    S, M = room.visits.shape[2], room.visits.shape[3]
+    for s in range(S):
+        room.value[e, s] = 0.0
+        for y in range(S):
+            room.linear[e, s, y] = 1.0 if s == y else 0.0
+        for a in range(M):
+            x = room.X[e, i, s, a]
+            room.value[e, s] += learning.pre[0, i] * x * room.reward[e, i, s, a]
+            for y in range(S):
+                follows = x * room.follows[e, i, s, a, y] * learning.continues[y]
+                room.linear[e, s, y] -= learning.gamma[0, i] * follows
+    for k in range(S):  # diagonally dominant by rows: no row exchanges needed
+        for s in range(k + 1, S):
+            factor = room.linear[e, s, k] / room.linear[e, k, k]
+            if factor != 0.0:
+                for y in range(k + 1, S):
+                    room.linear[e, s, y] -= factor * room.linear[e, k, y]
+                room.value[e, s] -= factor * room.value[e, k]
+    for s in range(S - 1, -1, -1):
+        for y in range(s + 1, S):
+            room.value[e, s] -= room.linear[e, s, y] * room.value[e, y]
+        room.value[e, s] /= room.linear[e, s, s]
+
+
+def aim_of(learning: Learning, room: Room, worth: np.ndarray, e: int, i: int, s: int, a: int) -> float:
+    """Estimated reward, and `worth[e]` of the next state discounted."""
+    total = 0.0
+    for y in range(worth.shape[1]):
+        total += room.follows[e, i, s, a, y] * learning.continues[y] * worth[e, y]
+    return learning.pre[0, i] * room.reward[e, i, s, a] + learning.gamma[0, i] * total
+
+
+def estimate(learning: Learning, room: Room, e: int, i: int) -> None:
+    """Write `value`, `table` and `ahead` of agent `i`."""
+    S, M = room.visits.shape[2], room.visits.shape[3]
+    if learning.estimator == LSTD:
+        solve_values(learning, room, e, i)
+    for s in range(S):
+        mean = 0.0
+        for a in range(M):
+            if learning.estimator == LSTD:
+                room.table[e, s, a] = aim_of(learning, room, room.value, e, i, s, a)
+            else:
+                room.table[e, s, a] = room.online[e, i, s, a]
+            mean += room.X[e, i, s, a] * room.table[e, s, a]
+        if learning.estimator != LSTD:
+            room.value[e, s] = mean
+        own, best = 0.0, -math.inf
+        for a in range(M):
+            now = room.table[e, s, a]
+            if learning.current[0, i] != 0.0:
+                now = (1.0 - learning.current[0, i]) * now + learning.current[0, i] * room.chart[e, i, s, a]
+            own += room.X[e, i, s, a] * now
+            if learning.available[0, i, s, a] and now > best:
+                best = now
+        room.ahead[e, s] = (1.0 - learning.optimism[0, i]) * own + learning.optimism[0, i] * best
+
+
+def move_strategy(learning: Learning, room: Room, e: int, i: int) -> None:
+    """Update the strategy of agent `i`; actions that were not tried keep the weight of an average action."""
+    S, M = room.visits.shape[2], room.visits.shape[3]
+    for s in range(S):
+        mean_log, top, total = 0.0, -math.inf, 0.0
+        for a in range(M):
+            if room.X[e, i, s, a] > 0.0:
+                mean_log += room.X[e, i, s, a] * room.chart[e, i, s, a]
+        for a in range(M):
+            if room.visits[e, i, s, a] > 0.0:
+                drive = learning.beta[0, i] * (
+                    aim_of(learning, room, room.ahead, e, i, s, a) - room.value[e, s]
+                )
+                drive -= learning.forgetting[0, i] * (room.chart[e, i, s, a] - mean_log)
+                room.chart[e, i, s, a] += learning.alpha[0, i] * drive
+            top = max(top, room.chart[e, i, s, a])
+        for a in range(M):
+            total += math.exp(room.chart[e, i, s, a] - top)
+        for a in range(M):
+            room.chart[e, i, s, a] -= top + math.log(total)
+            room.X[e, i, s, a] = math.exp(room.chart[e, i, s, a])
+
+
+def move_values(learning: Learning, room: Room, e: int, i: int, plays: int) -> None:
+    """Update the values of agent `i` that were tried."""
+    for s in range(room.visits.shape[2]):
+        for a in range(room.visits.shape[3]):
+            if room.visits[e, i, s, a] > 0.0:
+                share = room.visits[e, i, s, a] / plays if learning.frequency[0, i] > 0.0 else 1.0
+                aim = aim_of(learning, room, room.ahead, e, i, s, a)
+                room.chart[e, i, s, a] += learning.alpha[0, i] * share * (aim - room.chart[e, i, s, a])
+
+
+def update(learning: Learning, room: Room, e: int, plays: int) -> None:
+    """What all agents learn from the batch that replicate `e` has played."""
+    for i in range(room.X.shape[1]):
+        to_frequencies(room, e, i)
+        estimate(learning, room, e, i)
+        if learning.space == VALUES:
+            move_values(learning, room, e, i, plays)
+        else:
+            move_strategy(learning, room, e, i)
+    if learning.space == VALUES:
+        explore(room.chart, learning.epsilon, learning.intensity, learning.available, room.X, 0, 0, e)
+
+
+def record(learning: Learning, room: Room, records: np.ndarray, e: int, k: int) -> None:
+    """Keep the present point of replicate `e`."""
+    for i in range(room.X.shape[1]):
+        for s in range(room.X.shape[2]):
+            for a in range(room.X.shape[3]):
+                records[e, k, i, s, a] = (
+                    room.chart[e, i, s, a] if learning.space == VALUES else room.X[e, i, s, a]
+                )
+
+
+def learn(
+    first: int, last: int, tables: Tables, learning: Learning, room: Room, key: np.ndarray, plays: int, batches: int,
+    every: int, records: np.ndarray,
+) -> None:  # fmt: skip
+    """Play and learn `batches` times in each replicate; record every so many, and the start."""
+    for e in range(first, last):
+        begin(tables, room, e, key[0], key[1])
+        record(learning, room, records, e, 0)
+        for batch in range(1, batches + 1):
+            forget_batch(learning, room, e)
+            for _ in range(plays):
+                play_once(tables, learning, room, e, key[0], key[1])
+            update(learning, room, e, plays)
+            if batch % every == 0:
+                record(learning, room, records, e, batch // every)
