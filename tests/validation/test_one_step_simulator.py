@@ -1,0 +1,118 @@
+"""The simulated one-step economy against the finite game, and its samples against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from pycrld_econ.environments.labour_supply import logit_response, optimal_flat_tax, supply_on_grid
+from pycrld_econ.environments.one_step_economy import (
+    UTILITIES,
+    WELFARES,
+    OneStepEconomy,
+    expected_payoffs,
+    expected_skills,
+    planner_baseline,
+)
+from pycrld_econ.environments.saez import new_planner
+from pycrld_econ.environments.taxes import rates_from_actions, us_federal_cutoffs
+from pycrld_econ.validation.simulators.one_step_economy import OneStepSimulator, run_saez
+
+
+def economy_of(n: int = 3, **options) -> OneStepEconomy:
+    given = {"c": 0.0125, "cutoffs": us_federal_cutoffs(), "rates": 0.3, "equality_weight": 0.7}
+    return OneStepEconomy(expected_skills(n), np.arange(0, 101, 20.0), **{**given, **options})
+
+
+@pytest.mark.parametrize("utility", UTILITIES)
+@pytest.mark.parametrize("welfare", WELFARES)
+@pytest.mark.parametrize("n", [3, 31])
+def test_simulator_and_finite_game_pay_the_same(utility: str, welfare: str, n: int) -> None:
+    economy = economy_of(n, utility=utility, welfare=welfare)
+    rng = np.random.default_rng(n)
+    planner, places = rng.integers(0, 22, (50, 7)), rng.integers(0, 6, (50, n))
+    rewards, gained = OneStepSimulator(economy, 50).episode(planner, places)
+    for e in range(50):
+        taxed = economy.with_rates(rates_from_actions(planner[e], kept=0.3))
+        hours = economy.labour_grid[places[e]]
+        # The same operations in the same order; only sums of many workers may be ordered otherwise.
+        np.testing.assert_allclose(rewards[e], taxed.rewards(hours), rtol=0, atol=0 if n < 8 else 1e-11)
+        expected = taxed.planner_welfare(hours) - planner_baseline(taxed)
+        np.testing.assert_allclose(gained[e], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_first_step_pays_nothing_and_the_second_ends_the_episode() -> None:
+    simulator = OneStepSimulator(economy_of(), 2)
+    zero, work = np.zeros((2, 7), int), np.full((2, 3), 2)
+    workers, planner = simulator.masks()
+    assert workers.sum() == 2 * 3 and planner.all()
+    rewards, welfare, over = simulator.step(zero + 3, work)
+    assert not over and not rewards.any() and not welfare.any()
+    np.testing.assert_allclose(simulator.batch.rates, 0.1)
+    workers, planner = simulator.masks()
+    assert workers.all() and planner.sum() == 2 * 7
+    rewards, _, over = simulator.step(zero, work)
+    assert over and rewards.all()
+    np.testing.assert_allclose(simulator.batch.rates, 0.3)
+
+
+@pytest.mark.parametrize("tax_first", [False, True])
+def test_swapped_components_never_tax(tax_first: bool) -> None:
+    simulator = OneStepSimulator(economy_of(), 1, tax_first=tax_first)
+    simulator.episode(np.zeros((1, 7), int), np.full((1, 3), 3))
+    assert (simulator.batch.tax > 0).all() != tax_first
+    np.testing.assert_allclose(simulator.batch.coin.sum(), simulator.batch.income.sum())
+
+
+def test_samples_follow_strategies_and_payoffs() -> None:
+    economy = economy_of()
+    X = np.random.default_rng(1).dirichlet(np.full(6, 2.0), size=3)
+    found = OneStepSimulator(economy, 100, seed=3).sample(X, 400)
+    counts = found.chosen.sum(0)
+    statistic = ((counts - 40_000 * X) ** 2 / (40_000 * X)).sum()
+    assert chi2.sf(statistic, 3 * 5) > 1e-4
+    # Means over environments, with the standard error of their spread.
+    error = np.nanstd(found.earned, axis=0) / 10
+    deviation = np.nanmean(found.earned, axis=0) - expected_payoffs(economy, X)
+    assert (np.abs(deviation) < 5 * error + 1e-9).all()
+
+
+def test_draws_do_not_depend_on_the_batch_or_threads() -> None:
+    X = logit_response(economy_of(), 0.05)
+    large = OneStepSimulator(economy_of(), 9, seed=5, threads=2).sample(X, 20)
+    small = OneStepSimulator(economy_of(), 4, seed=5, threads=1).sample(X, 20)
+    np.testing.assert_array_equal(large.chosen[:4], small.chosen)
+    np.testing.assert_array_equal(large.earned[:4], small.earned)
+    other = OneStepSimulator(economy_of(), 4, seed=6, threads=1).sample(X, 20)
+    assert (other.chosen != small.chosen).any()
+
+
+@pytest.mark.cuda
+def test_cuda_draws_the_same() -> None:
+    X = logit_response(economy_of(), 0.05)
+    cpu = OneStepSimulator(economy_of(), 3, seed=5).sample(X, 4)
+    cuda = OneStepSimulator(economy_of(), 3, seed=5, device="cuda").sample(X, 4)
+    np.testing.assert_array_equal(cpu.chosen, cuda.chosen)
+    np.testing.assert_allclose(cpu.welfare, cuda.welfare, rtol=1e-12)
+
+
+def test_wrong_actions_are_refused() -> None:
+    simulator = OneStepSimulator(economy_of(), 2)
+    zero, work = np.zeros((2, 7), int), np.zeros((2, 3), int)
+    with pytest.raises(ValueError, match="an action in environment 1 does not exist"):
+        simulator.step(zero + [[0], [22]], work)
+    with pytest.raises(ValueError, match=r"workers must be whole numbers of shape \(2, 3\)"):
+        simulator.step(zero, np.zeros((2, 4), int))
+    with pytest.raises(ValueError, match="X must be distributions"):
+        simulator.sample(np.ones((3, 6)), 1)
+
+
+def test_saez_planner_improves_on_the_free_market() -> None:
+    economy = OneStepEconomy(expected_skills(4), c=0.0125)
+    planner = new_planner([0, 30.0, 60.0, 90.0, 120.0], size=400, fixed_elasticity=1.0)
+    run = run_saez(economy, planner, 150, seed=0)
+    learned = run.welfare[-20:].mean()
+    free = economy.planner_welfare(supply_on_grid(economy))
+    assert free < learned < optimal_flat_tax(economy).welfare + 8
+    assert len(run.planner.incomes) == 400 and run.rates.shape == (150, 5)
