@@ -143,7 +143,7 @@ def optimal_flat_tax(economy: OneStepEconomy) -> FlatTax:
     welfare = float(flat_welfare(economy, rate, "inv_income_weighted_utility"))
     return FlatTax(rate, (1 - gbar) / (1 - gbar + e), gbar, weights, welfare)
 
-# %% ../../nbs/environments/19_labour_supply.ipynb #51f0cd0d
+# %% ../../nbs/environments/19_labour_supply.ipynb #9abf232a
 @dataclass(frozen=True)
 class Stackelberg:
     """The best schedule of a planner who knows how workers respond.
@@ -170,7 +170,7 @@ def all_schedules(brackets: int, rates: Sequence[float] | FloatArray) -> FloatAr
 
 
 def stackelberg(economy: OneStepEconomy, rates: Sequence[float] | FloatArray) -> Stackelberg:
-    """The leader's best schedule by enumeration, workers responding on their labour grid; the first on ties.
+    """The leader's best schedule by enumeration, workers responding on their labour grid; the first of equals.
 
     Parameters
     ----------
@@ -182,5 +182,5 @@ def stackelberg(economy: OneStepEconomy, rates: Sequence[float] | FloatArray) ->
     landscape = np.array([
         float(economy.with_rates(row).planner_welfare(chosen)) for row, chosen in zip(schedules, hours, strict=True)
     ])
-    best = int(landscape.argmax())
+    best = int(np.argmax(landscape >= landscape.max() - 1e-12 * np.abs(landscape).max()))  # rounding is no reason
     return Stackelberg(schedules[best], hours[best], float(landscape[best]), schedules, landscape)
