@@ -18,10 +18,13 @@ from pycrld_econ.shaping import (
     Preconditioned,
     Tabular,
     contribution_game,
+    prisoners_dilemma,
+    reordered,
     values,
 )
 from pycrld_econ.shaping.games import visits
 from pycrld_econ.shaping.learning import probabilities
+from pycrld_econ.shaping.relatives import GradientRule, TableGame, one_shot_matching_pennies, tandem
 from shaping_twin import parameter_gradient
 
 RELATIVE, UPDATE, TRAJECTORY = 1e-11, 1e-10, 1e-8
@@ -80,9 +83,7 @@ def test_taylor_update(case):
 
 @pytest.mark.reference("exact_shaping", listed("pola_update.json"))
 def test_proximal_update(case):
-    rule = POLA(
-        case["lr_inner"], case["lr_outer"], case["outer_beta"], case["threshold"], case["max_iters"]
-    )
+    rule = POLA(case["lr_inner"], case["lr_outer"], case["outer_beta"], case["threshold"], case["max_iters"])
     run = OpponentShaping(game_of(case), rule, policy_of(case["kind"])).learn(case["before"])
     check_update(run, case)
     assert np.abs(run.iterations[0] - case["iters"]).max() <= 1
@@ -148,3 +149,26 @@ def test_figure_1(case):
     np.testing.assert_allclose(run.policies[0], case["policy_after"], atol=UPDATE)
     if case["iters"]:
         assert np.abs(run.iterations[0] - case["iters"]).max() <= 1
+
+
+RULES = {
+    "nl": "naive",
+    "la": "look_ahead",
+    "lola": "lola_taylor",
+    "co": "consensus",
+    "sga": "symplectic",
+    "eg": "extragradient",
+    "cgd": "competitive",
+}
+
+
+@pytest.mark.reference("exact_shaping", listed("learning_rules.json", lambda c: f"{c['game']}-{c['rule']}"))
+def test_learning_rule(case):
+    games = {"ipd": TableGame(prisoners_dilemma()), "tandem": tandem()}
+    game = games.get(case["game"], one_shot_matching_pennies())
+    given = np.array([case["before"], *case["trajectory"]]).reshape(-1, 2, game.d)
+    points = reordered(given, "sos") if case["game"] == "ipd" else given
+    rule = GradientRule(game, RULES.get(case["rule"], case["rule"]), case["alpha"])
+    path = rule.run(points[0], len(points) - 1)
+    np.testing.assert_allclose(path, points, rtol=UPDATE, atol=UPDATE)
+    np.testing.assert_allclose(game.losses(path[:-1]), case["losses_before_each_step"], rtol=UPDATE)
