@@ -24,7 +24,11 @@ setup(
     version=cfg["version"],
     packages=theory + sampled,
     package_dir={"pycrld_econ": "pycrld_econ", "pycrld_econ.validation": "validation"},
-    package_data={"pycrld_econ": ["py.typed"], "pycrld_econ.validation": ["**/*.yaml"]},
+    package_data={
+        "pycrld_econ": ["py.typed"],
+        "pycrld_econ.shaping": ["*.yaml"],
+        "pycrld_econ.validation": ["**/*.yaml"],
+    },
     install_requires=shlex.split(cfg["requirements"]),
     extras_require={extra: shlex.split(cfg[f"{extra}_requirements"]) for extra in extras},
 )
