@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEUTRAL_WIDTH', 'FixedPointClass', 'classify', 'FixedPoint', 'FixedPoints', 'count_supports', 'all_supports', 'gaps',
-           'moved', 'Newton', 'newton', 'fixed_points', 'distinct', 'describe', 'support_multipliers']
+           'moved', 'Newton', 'newton', 'fixed_points', 'first_guesses', 'distinct', 'describe', 'support_multipliers']
 
 # %% ../../nbs/analysis/01_fixed_points.ipynb #4cebf70d
 import itertools
@@ -232,7 +232,7 @@ def newton(dynamics: StrategyDynamics, X: np.ndarray, support: np.ndarray, steps
     extent = np.linalg.svd(slope.reshape(-1, size, size), compute_uv=False)
     return Newton(X, np.abs(gap).max(-1, initial=0.0) / scale, extent[:, -1] < 1e-9 * extent[:, 0])
 
-# %% ../../nbs/analysis/01_fixed_points.ipynb #182fe53a
+# %% ../../nbs/analysis/01_fixed_points.ipynb #aed3c453
 def fixed_points(
     dynamics: Any,
     starts: int = 8,
@@ -275,13 +275,29 @@ def fixed_points(
     supports = all_supports(dynamics)
     pure = supports.sum(-1).max(axis=(1, 2)) == 1
     mixed = np.repeat(supports[~pure], starts, axis=0)
-    weights = np.random.default_rng(rng).dirichlet(np.ones(dynamics.M), size=mixed.shape[:-1]) * mixed
-    solved = newton(dynamics, weights / weights.sum(-1, keepdims=True), mixed)
-    ok = (solved.error < tolerance) & (np.where(mixed, solved.X, 1.0).min(axis=(1, 2, 3)) > 1e-9)
+    guesses = first_guesses(dynamics, mixed, np.random.default_rng(rng))
+    mixed = np.tile(mixed, (len(guesses) // max(len(mixed), 1), 1, 1, 1))
+    solved = newton(dynamics, guesses, mixed)
+    apart = mixed & (dynamics.forgetting == 0)[:, None, None]  # near 0 here means: a solution on another support
+    ok = (solved.error < tolerance) & (np.where(apart, solved.X, 1.0).min(axis=(1, 2, 3)) > 1e-9)
     candidates = [(X.astype(float), X, False) for X in supports[pure]]
     candidates += distinct(solved.X[ok], mixed[ok], solved.singular[ok])
     found = tuple(describe(dynamics, *candidate) for candidate in candidates)
     return FixedPoints(found, len(supports), int((solved.error >= tolerance).sum()))
+
+
+def first_guesses(dynamics: StrategyDynamics, support: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    "Random strategies on supports; for agents that forget also their logit responses to random pure strategies"
+    weights = rng.dirichlet(np.ones(dynamics.M), size=support.shape[:-1]) * support
+    random = weights / weights.sum(-1, keepdims=True)
+    if not dynamics.forgetting.any():
+        return random
+    corner = (np.arange(dynamics.M) == weights.argmax(-1)[..., None]).astype(float)
+    logits = dynamics.beta[:, None, None] * dynamics.evaluate(corner, ("target",))["target"]
+    lowest = logits.max(-1, keepdims=True) - 600.0  # so that no probability underflows
+    responses = dynamics.from_coordinates(np.where(support, np.maximum(logits, lowest), -np.inf))
+    forgets = (dynamics.forgetting > 0)[:, None, None]
+    return np.concatenate([random, np.where(forgets, responses, random)])
 
 
 def _check(dynamics: Any, starts: int, tolerance: float, max_supports: int) -> None:
