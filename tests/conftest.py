@@ -18,7 +18,9 @@ CONFORMANCE = TESTS / "conformance"
 
 # No deadline: the first example of a test may compile a kernel. CI draws the same examples every time, so that a
 # change is judged by what it changes; runs by hand look further.
-settings.register_profile("pycrld_econ", deadline=None, max_examples=25, derandomize=bool(os.environ.get("CI")))
+settings.register_profile(
+    "pycrld_econ", deadline=None, max_examples=25, derandomize=bool(os.environ.get("CI"))
+)
 settings.load_profile("pycrld_econ")
 
 

@@ -1,8 +1,8 @@
-"""Make the sources of the documentation site in docs/_source from what nbdev_proc_nbs left in _proc.
+"""Make the sources of the documentation site in docs/_source from what tools/proc_nbs.py left in _proc.
 
 To build the site, with the extra `docs` installed:
 
-    nbdev_proc_nbs && python tools/docs_source.py && sphinx-build -W -c docs docs/_source docs/_build
+    python tools/proc_nbs.py && python tools/docs_source.py && sphinx-build -W -c docs docs/_source docs/_build
 """
 
 from __future__ import annotations
