@@ -52,14 +52,17 @@ def _noise(dynamics: Any, X: np.ndarray, worth: list[np.ndarray]) -> np.ndarray:
 
 
 def _target_response(
-    dynamics: Any, X: np.ndarray, averages: dict[str, np.ndarray], space: str, table: np.ndarray
+    dynamics: Any, X: np.ndarray, Tisas: np.ndarray, table: np.ndarray, estimated: np.ndarray
 ) -> np.ndarray:
-    """Derivative of the targets (N Z M) by the errors of both estimates, with V and with the next value inside."""
+    """Derivative of the targets (N Z M) by the errors of two estimates: with V inside, and with the next value.
+
+    `estimated` (N,) is the weight of what is estimated, as opposed to remembered, in the table.
+    """
     N, Z, M = dynamics.N, dynamics.Z, dynamics.M
     size = N * Z * M
     response = np.zeros((size, 2 * size)).reshape(N, Z, M, 2, N, Z, M)
     for i in range(N):
-        chain = averages["Tisas"][i] * (1.0 - dynamics.F) * dynamics.gamma[i]  # (Z, M, Z)
+        chain = Tisas[i] * (1.0 - dynamics.F) * dynamics.gamma[i]  # (Z, M, Z)
         own = np.einsum("sa,say->sy", X[i], chain)
         strategy = np.zeros((Z, Z, M))
         strategy[np.arange(Z), np.arange(Z)] = X[i]
@@ -67,9 +70,7 @@ def _target_response(
         dQ = np.eye(Z * M).reshape(Z, M, Z, M) + np.einsum("say,ytb->satb", chain, dV)
         best = np.where(dynamics.game.available[0, i], table[i], -np.inf).argmax(-1)
         optimism = dynamics.optimism[i]
-        dN = (1 - optimism) * dV + optimism * dQ[np.arange(Z), best]
-        if space == "values":
-            dN = (1 - dynamics.current[i]) * dN
+        dN = estimated[i] * ((1 - optimism) * dV + optimism * dQ[np.arange(Z), best])
         response[i, :, :, 0, i] = np.einsum("say,ytb->satb", chain, dN)
         response[i, :, :, 1, i] = np.eye(Z * M).reshape(Z, M, Z, M)
     return response.reshape(size, 2 * size)
@@ -103,36 +104,52 @@ def update_covariance(dynamics: Any, X: ArrayLike) -> np.ndarray:
     point = dynamics.check_point(X)
     if point.shape != dynamics.point_shape:
         raise ValueError(f"X must be one point of shape {dynamics.point_shape}, got {point.shape}")
-    values = isinstance(dynamics, ValueDynamics)
-    if values and dynamics.frequency.any():
+    if isinstance(dynamics, ValueDynamics):
+        return _value_covariance(dynamics, point)
+    averages = dynamics.averages(point, ("Tisas", "Vis", "Qisa"))
+    return _covariance(dynamics, point, averages, averages["Qisa"], 1.0, _strategy_move(dynamics, point))
+
+
+def _value_covariance(dynamics: ValueDynamics, point: np.ndarray) -> np.ndarray:
+    """The same for a table of values."""
+    if dynamics.frequency.any():
         raise ValueError(
             "dynamics must not move values by frequency: visits fluctuate, which is not accounted for"
         )
-    strategy = dynamics.strategy(point) if values else point
-    fields = ("Tisas", "Vis", "Qisa")
-    averages = dynamics.averages(strategy, fields)
-    table = averages["Qisa"]
-    if values:
-        current = dynamics.current[:, None, None]
-        table = (1 - current) * table + current * point
-    worth = np.where(dynamics.game.available[0], table, -np.inf).max(-1)
+    strategy = dynamics.strategy(point)
+    averages = dynamics.averages(strategy, ("Tisas", "Vis", "Qisa"))
+    estimated = 1.0 - dynamics.current[:, None, None]
+    table = estimated * averages["Qisa"] + (1.0 - estimated) * point
+    return _covariance(dynamics, strategy, averages, table, estimated, _value_move(dynamics))
+
+
+def _covariance(
+    dynamics: Any,
+    X: np.ndarray,
+    averages: dict[str, np.ndarray],
+    table: np.ndarray,
+    estimated: Any,
+    move: np.ndarray,
+) -> np.ndarray:
+    """Covariance of the next point, from the table (N, Z, M) in which the next state is looked up."""
+    best = np.where(dynamics.game.available[0], table, -np.inf).max(-1)
     optimism = dynamics.optimism[:, None]
-    ahead = (1 - optimism) * (strategy * table).sum(-1) + optimism * worth
-    noise = _noise(dynamics, strategy, [averages["Vis"], ahead])
-    response = _target_response(dynamics, strategy, averages, "values" if values else "strategies", table)
-    following = dynamics.step(point)[0]
-    move = _value_move(dynamics, point) if values else _strategy_move(dynamics, following)
-    full = move @ response
+    ahead = (1 - optimism) * (X * table).sum(-1) + optimism * best
+    noise = _noise(dynamics, X, [averages["Vis"], ahead])
+    full = move @ _target_response(
+        dynamics, X, averages["Tisas"], table, np.broadcast_to(estimated, X.shape)[:, 0, 0]
+    )
     return full @ noise @ full.T
 
 
-def _value_move(dynamics: ValueDynamics, point: np.ndarray) -> np.ndarray:
+def _value_move(dynamics: ValueDynamics) -> np.ndarray:
     """Derivative of the next values by the targets."""
-    return np.diag(np.broadcast_to(dynamics.alpha[:, None, None], point.shape).ravel())
+    return np.diag(np.broadcast_to(dynamics.alpha[:, None, None], dynamics.point_shape).ravel())
 
 
-def _strategy_move(dynamics: StrategyDynamics, following: np.ndarray) -> np.ndarray:
+def _strategy_move(dynamics: StrategyDynamics, point: np.ndarray) -> np.ndarray:
     """Derivative of the next strategies by the targets."""
+    following = dynamics.step(point)[0]
     N, Z, M = following.shape
     move = np.zeros((N, Z, M, N, Z, M))
     for i in range(N):

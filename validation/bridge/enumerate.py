@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def outcomes_of(
 
 
 def enumerate_simulator(
-    step: Step, N: int, Z: int, M: int, *, resolution: float = 2.0**-48, **description: object
+    step: Step, N: int, Z: int, M: int, *, resolution: float = 2.0**-48, **description: Any
 ) -> TensorGame:
     """The finite game that a step function plays.
 

@@ -142,7 +142,7 @@ def named_limits(
     if algorithm not in known:
         raise ValueError(f"algorithm must be one of {', '.join(known)}, got {algorithm!r}")
     strategy_class, value_class = known[algorithm]
-    shared = {
+    shared: dict[str, Any] = {
         "learning_rates": learning_rates,
         "discount_factors": discount_factors,
         "use_prefactor": use_prefactor,

@@ -22,10 +22,10 @@ from pycrld_econ.validation.simulators.finite_rules import (
     pick,
 )
 
-# What runs once a batch is not inlined, which would take a minute to compile.
+# What runs once a batch is not inlined: that would take longer to compile. What runs at every play is.
 RARE = frozenset(
-    {"begin", "forget_batch", "learn_online", "to_frequencies", "solve_values", "estimate", "move_strategy"}
-    | {"move_values", "update", "record", "explore", "play_once", "aim_of"}
+    {"begin", "forget_batch", "to_frequencies", "solve_values", "estimate", "move_strategy"}
+    | {"move_values", "update", "record", "explore", "aim_of"}
 )
 
 LSTD, TD, TD_AVERAGE = 0, 1, 2
