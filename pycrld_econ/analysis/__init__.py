@@ -22,6 +22,7 @@ from pycrld_econ.analysis.continuation import (
     continuation,
 )
 from pycrld_econ.analysis.fixed_points import FixedPoint, FixedPointClass, FixedPoints, fixed_points
+from pycrld_econ.analysis.interior import interior_fixed_points
 from pycrld_econ.analysis.lyapunov import Lyapunov, Regime, lyapunov
 from pycrld_econ.analysis.regimes import (
     Diagram,
@@ -60,6 +61,7 @@ __all__ = [
     "complex_step",
     "continuation",
     "fixed_points",
+    "interior_fixed_points",
     "inverse_step",
     "lyapunov",
     "manifolds",
