@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEARNERS', 'LearnerEntry', 'learners', 'find', 'build']
 
-# %% ../../nbs/agents/90_catalogue.ipynb #048328e3
+# %% ../../nbs/agents/90_catalogue.ipynb #072a6665
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +13,7 @@ from typing import Any
 
 from .actor_critic import StrategyActorCritic
 from .base import KernelDynamics
+from .observing_learners import POStrategyActorCritic, POStrategyQLearning, POStrategySARSA
 from .q_learning import StrategyQLearning
 from .sarsa import StrategySARSA
 
@@ -33,7 +34,7 @@ class LearnerEntry:
     build: Callable[..., KernelDynamics]
     description: str
 
-# %% ../../nbs/agents/90_catalogue.ipynb #8780c86e
+# %% ../../nbs/agents/90_catalogue.ipynb #3cf758b8
 LEARNERS = {
     "actor-critic": LearnerEntry(
         StrategyActorCritic, "raises the probability of actions that pay more than the strategy does, Q - V"),
@@ -41,6 +42,12 @@ LEARNERS = {
         StrategySARSA, "moves towards the softmax of the values of actions, next actions as in the strategy"),
     "q-learning": LearnerEntry(
         StrategyQLearning, "moves towards the softmax of the values of actions, next actions the best"),
+    "po-actor-critic": LearnerEntry(
+        POStrategyActorCritic, "actor-critic that acts on observations, not on states"),
+    "po-sarsa": LearnerEntry(
+        POStrategySARSA, "sarsa that acts on observations, not on states"),
+    "po-q-learning": LearnerEntry(
+        POStrategyQLearning, "q-learning that acts on observations, not on states"),
 }
 
 
