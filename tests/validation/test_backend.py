@@ -147,3 +147,20 @@ def test_rules_compile_to_ptx_without_a_gpu() -> None:
 
     code = kernel_ptx(lanes_rule, "add_draws", (np.zeros(2, np.int64), 50, np.zeros(3)), (9, 0))
     assert ".visible .entry" in code and "mul" in code
+
+
+def test_games_and_learners_compile_to_ptx() -> None:
+    pytest.importorskip("numba_cuda", reason="PTX OF THE RULES NOT CHECKED: pip install 'numba-cuda[cu13]'")
+    from pycrld_econ.agents import StrategySARSA
+    from pycrld_econ.environments import EcologicalPublicGood
+    from pycrld_econ.validation.backend import kernel_ptx
+    from pycrld_econ.validation.learners import BatchLearner, tabular_rules
+    from pycrld_econ.validation.simulators import FiniteSimulator, finite_rules
+
+    env = EcologicalPublicGood(N=2, f=1.2, c=5, m=-5, qc=0.2, qr=0.1)
+    simulator, learner = FiniteSimulator(env, 2), BatchLearner(StrategySARSA(env, 0.1, 0.9), 5)
+    played = (simulator.tables, simulator.batch, simulator.key, np.zeros((2, 2), np.int64), 0)
+    assert ".visible .entry" in kernel_ptx(finite_rules, "play", played, (9, 0))
+    room = learner._room(np.full((2, 2, 2, 2), 0.5), 0)
+    learned = (learner.tables, learner._learning(), room, simulator.key, 5, 1, 1, np.zeros((2, 2, 2, 2, 2)))
+    assert ".visible .entry" in kernel_ptx(tabular_rules, "learn", learned, (9, 0))

@@ -7,6 +7,7 @@ each thread gets one. Rules are written as those of `pycrld_econ.agents.kernels`
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import threading
@@ -49,10 +50,14 @@ def check_device(device: str) -> str:
     if device == "cuda":
         from numba import cuda
 
-        if not cuda.is_available():
+        # The CUDA target inside numba itself does not compile rules that take named tuples; numba-cuda does.
+        missing = "no GPU was found" if not cuda.is_available() else ""
+        if not missing and not cuda_is_simulated() and importlib.util.find_spec("numba_cuda") is None:
+            missing = "numba-cuda is not installed"
+        if missing:
             raise RuntimeError(
                 "device='cuda' needs an NVIDIA GPU with its driver and numba's CUDA target (pip install "
-                "'numba-cuda[cu12]' or '[cu13]'), and none was found; use device='cpu', or set NUMBA_ENABLE_CUDASIM=1 "
+                f"'numba-cuda[cu12]' or '[cu13]'), but {missing}; use device='cpu', or set NUMBA_ENABLE_CUDASIM=1 "
                 "before numba is imported to run in its slow simulator"
             )
     return device
