@@ -19,7 +19,7 @@ PUBLIC = {
         "TensorGame",
     },
     "agents": {"StrategyActorCritic", "StrategyQLearning", "StrategySARSA"},
-    "analysis": {"fixed_points"},
+    "analysis": {"basins", "certify", "continuation", "fixed_points", "lyapunov", "verdict"},
     "plots": {"plot_portrait", "plot_strategy_flow", "plot_trajectories"},
 }
 CHAPTERS = sorted(
