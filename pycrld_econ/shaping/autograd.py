@@ -60,7 +60,7 @@ def torch_divergence(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     gap = functional.logsigmoid(old) - functional.logsigmoid(new)
     return (gap - (1 - o) * (old - new)).sum(-1)
 
-# %% ../../nbs/shaping/08_autograd.ipynb #102d2740
+# %% ../../nbs/shaping/08_autograd.ipynb #64aa127d
 LogitMap = Callable[[Any], Any]
 
 
@@ -141,7 +141,8 @@ def autograd_update(
             V = look_ahead_value(game, maps, now, i, lr_inner, inner_steps, inner_beta)
             before = maps[i](own)
             climb = (V - outer_beta * torch_divergence(kept, before)).sum()
-            after = own.detach() + lr_outer * running[..., None] * torch.autograd.grad(climb, own)[0]
+            move = lr_outer * torch.autograd.grad(climb, own)[0]
+            after = own.detach() + torch.where(running[..., None], move, 0.0)
             z, own = maps[i](after), after
             if tol > 0:
                 old = before.detach()

@@ -532,7 +532,7 @@ def probabilities(z: ArrayLike) -> FloatArray:
     e = np.exp(-np.abs(array))
     return np.where(array >= 0, 1.0, e) / (1.0 + e)
 
-# %% ../../nbs/shaping/04_learning.ipynb #22a8695a
+# %% ../../nbs/shaping/04_learning.ipynb #36af47d4
 def _arrays(dynamics: OpponentShaping, count: int, epochs: int, trace: bool, dtype: type) -> dict[str, NDArray[Any]]:
     "Empty results of `count` runs"
     N, S, d = dynamics.N, dynamics.Z, dynamics.policy.size(dynamics.N)
@@ -565,11 +565,12 @@ def _advance(dynamics: OpponentShaping, theta: NDArray[Any], count: int) -> NDAr
     payoffs, gamma = np.repeat(dynamics.game.payoffs[None], count, axis=0), np.full(count, dynamics.game.gamma)
     models = np.zeros((count, N, N, dynamics.model_policy.size(N)), complex)
     own = dynamics.policy.space(N)
-    engine.Tier(updates, "advance_shapers")(
-        payoffs, gamma, plan, own, own, after, models, out["status"], out["length"], out["capped"], out["residual"],
-        out["values"], out["policies"], out["counts"], out["fits"], out["trace"],
-        _room(dynamics, plan, complex), 0, 1, -1.0,
-    )  # fmt: skip
+    with np.errstate(all="ignore"):  # interpreted: compiling a complex twin takes longer than it saves
+        updates.advance_shapers(
+            payoffs, gamma, plan, own, own, after, models, out["status"], out["length"], out["capped"], out["residual"],
+            out["values"], out["policies"], out["counts"], out["fits"], out["trace"],
+            _room(dynamics, plan, complex), 0, 1, -1.0,
+        )  # fmt: skip
     return after
 
 # %% ../../nbs/shaping/04_learning.ipynb #958689e5
