@@ -13,6 +13,14 @@ from .grid_world import GridWorld
 from .history_embedding import HistoryEmbedded, mask_history
 from .memory_one import NAMED_STRATEGIES, memory_one, memory_one_pair, memory_one_strategy, name_of
 from .observation import alias_observation, noisy_observation, stack_observations, with_observation
+from .one_step_economy import (
+    OneStepEconomy,
+    expected_skills,
+    sequential_game,
+    simultaneous_game,
+    workers_game,
+)
+from .principal_agent import PaymentProblem
 from .public_good import PublicGood
 from .random_games import random_bimatrix, random_game
 from .renewable_resource import RenewableResource, RenewableResources, RenewableRessources
@@ -53,7 +61,9 @@ __all__ = [
     "MultipleObsSocialDilemma",
     "NAMED_STRATEGIES",
     "NormalForm",
+    "OneStepEconomy",
     "Parameter",
+    "PaymentProblem",
     "PublicGood",
     "RenewableResource",
     "RenewableResources",
@@ -75,6 +85,7 @@ __all__ = [
     "coordination",
     "dilemma_type",
     "ebase",
+    "expected_skills",
     "from_bimatrix",
     "games",
     "harmony",
@@ -91,8 +102,11 @@ __all__ = [
     "prisoners_dilemma",
     "random_bimatrix",
     "random_game",
+    "sequential_game",
+    "simultaneous_game",
     "stack_observations",
     "stag_hunt",
     "temporal_reward_risk",
     "with_observation",
+    "workers_game",
 ]

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from pycrld_econ.environments.labour_supply import logit_response, optimal_flat_tax, supply_on_grid
+from pycrld_econ.agents import StrategyActorCritic, StrategyQLearning, StrategySARSA
+from pycrld_econ.environments.labour_supply import (
+    logit_response,
+    optimal_flat_tax,
+    replicator_path,
+    softmax,
+    supply_on_grid,
+)
 from pycrld_econ.environments.one_step_economy import (
     UTILITIES,
     WELFARES,
     OneStepEconomy,
+    additive_parts,
     expected_payoffs,
     expected_skills,
     planner_baseline,
+    sequential_game,
+    workers_game,
 )
 from pycrld_econ.environments.saez import new_planner
 from pycrld_econ.environments.taxes import rates_from_actions, us_federal_cutoffs
+from pycrld_econ.validation.bridge.enumerate import enumerate_simulator
+from pycrld_econ.validation.learners import BatchLearner
 from pycrld_econ.validation.simulators.one_step_economy import OneStepSimulator, run_saez
 
 
@@ -116,3 +132,56 @@ def test_saez_planner_improves_on_the_free_market() -> None:
     free = economy.planner_welfare(supply_on_grid(economy))
     assert free < learned < optimal_flat_tax(economy).welfare + 8
     assert len(run.planner.incomes) == 400 and run.rates.shape == (150, 5)
+
+
+def played_by(simulator: OneStepSimulator, schedules: int) -> Callable[[int, np.ndarray, float], Any]:
+    """One step of the sequential game as the simulator plays it: state 0 is the planner's, state 1 + j a schedule's."""
+
+    def step(state: int, actions: np.ndarray, u: float) -> tuple[int, np.ndarray]:
+        n = simulator.n
+        simulator.reset()
+        places = np.minimum(actions[:n], simulator.A - 1)[None]
+        if state == 0:
+            chosen = min(int(actions[n]), schedules - 1)
+            rewards, welfare, _ = simulator.step(np.array([[chosen + 1]]), places)
+            return 1 + chosen, np.append(rewards[0], welfare)
+        simulator.step(np.array([[state]]), places)
+        rewards, welfare, over = simulator.step(np.array([[0]]), places)
+        assert over
+        return 0, np.append(rewards[0], welfare)
+
+    return step
+
+
+def test_enumerated_simulator_is_the_sequential_game() -> None:
+    economy = OneStepEconomy(expected_skills(2), [0.0, 20.0, 60.0], c=0.0125)
+    game = sequential_game(economy, np.linspace(0, 1, 3)[:, None])
+    simulator = OneStepSimulator(economy, 1, rate_step=0.5, threads=1)
+    found = enumerate_simulator(played_by(simulator, 3), N=game.N, Z=game.Z, M=game.M)
+    np.testing.assert_array_equal(found.T, game.T)
+    for s in range(game.Z):
+        exists = [np.flatnonzero(game.available[i, s]) for i in range(game.N)]
+        after = 1 + np.arange(3) if s == 0 else [0]
+        for joint in itertools.product(*exists):
+            y = after[joint[2]] if s == 0 else 0
+            np.testing.assert_allclose(
+                found.R[(slice(None), s, *joint, y)], game.R[(slice(None), s, *joint, y)]
+            )
+
+
+@pytest.mark.parametrize("kind", [StrategyActorCritic, StrategySARSA, StrategyQLearning])
+def test_sampled_workers_follow_their_closed_forms(kind: type) -> None:
+    economy = OneStepEconomy(expected_skills(2), [0.0, 30.0, 60.0], c=0.0125, rates=0.3)
+    alpha, beta, batches = 0.2, 0.05, 8
+    dynamics = kind(workers_game(economy), alpha, 0.0, beta)
+    X = dynamics.random_softmax_strategy(rng=0)
+    ends = BatchLearner(dynamics, 2000).run(X, batches, replicates=60, seed=4).strategies[:, -1, :, 0]
+    if kind is StrategyActorCritic:
+        exact = replicator_path(economy, X[:, 0], alpha * beta * batches)
+    else:
+        kept = (1 - alpha) ** batches
+        exact = softmax(kept * np.log(X[:, 0]) + (1 - kept) * beta * additive_parts(economy)[0])
+    error = ends.std(0) / np.sqrt(len(ends))
+    bias = 1e-3  # of the order of one over the size of a batch
+    assert (np.abs(ends.mean(0) - exact) < 5 * error + bias).all()
+    assert ends.std(0).max() < 0.05
