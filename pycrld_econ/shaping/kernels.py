@@ -115,7 +115,7 @@ def bend(active: np.ndarray, theta: np.ndarray, i: int, act: np.ndarray, r: int,
             for n in range(N):
                 out[i, h * D + active[s, n]] += scale * g[i, s] * weight
 
-# %% ../../nbs/shaping/01_kernels.ipynb #6596d4c3
+# %% ../../nbs/shaping/01_kernels.ipynb #cdda6597
 def squash(z: np.ndarray, p: np.ndarray, q: np.ndarray, r: int, i: int) -> None:
     "Write the probabilities of both actions, each with full relative precision"
     for s in range(z.shape[2]):
@@ -137,6 +137,13 @@ def contract(  # type: ignore[no-untyped-def]
     "Expectation of u[r, k] over the outcomes after `s`, differentiated for the probabilities of `i` and `j` (-1: not)"
     N, A = p.shape[1], u.shape[2]
     total = u[r, k, 0] * 0.0
+    if N == 2:  # the same sum, written out
+        c1, c0, d1, d0 = p[r, 0, s], q[r, 0, s], p[r, 1, s], q[r, 1, s]
+        if i == 0 or j == 0:
+            c1, c0 = total + 1.0, total - 1.0
+        if i == 1 or j == 1:
+            d1, d0 = total + 1.0, total - 1.0
+        return c0 * (d0 * u[r, k, 0] + d1 * u[r, k, 1]) + c1 * (d0 * u[r, k, 2] + d1 * u[r, k, 3])
     for a in range(A):
         w = u[r, k, a]
         for n in range(N):
@@ -154,6 +161,18 @@ def contract(  # type: ignore[no-untyped-def]
 def scatter(p: np.ndarray, q: np.ndarray, r: int, weight: float, s: int, i: int, out: np.ndarray, k: int) -> None:
     "out[r, k] += weight * the outcome distribution after `s`, differentiated for the probability of `i` (-1: not)"
     N, A = p.shape[1], out.shape[2]
+    if N == 2:
+        c1, c0 = weight * p[r, 0, s], weight * q[r, 0, s]
+        d1, d0 = p[r, 1, s], q[r, 1, s]
+        if i == 0:
+            c1, c0 = c1 * 0.0 + weight, c0 * 0.0 - weight
+        if i == 1:
+            d1, d0 = d1 * 0.0 + 1.0, d0 * 0.0 - 1.0
+        out[r, k, 0] += c0 * d0
+        out[r, k, 1] += c0 * d1
+        out[r, k, 2] += c1 * d0
+        out[r, k, 3] += c1 * d1
+        return
     for a in range(A):
         w = weight
         for n in range(N):

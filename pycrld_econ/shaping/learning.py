@@ -573,7 +573,7 @@ def _advance(dynamics: OpponentShaping, theta: NDArray[Any], count: int) -> NDAr
         )  # fmt: skip
     return after
 
-# %% ../../nbs/shaping/04_learning.ipynb #958689e5
+# %% ../../nbs/shaping/04_learning.ipynb #f9dc157b
 def _starts(dynamics: OpponentShaping, theta0: ArrayLike | int, seed: Any) -> FloatArray:
     "Parameters (..., N, d) at the start"
     shape = (dynamics.N, dynamics.policy.size(dynamics.N))
@@ -649,13 +649,14 @@ def _run(
 
     def advance(part: slice, stop: threading.Event) -> None:
         mine, room = kernels.Plan(*(a[part] for a in plan)), _room(dynamics, plan, float)
-        for run in range(part.start, part.stop):
-            if stop.is_set():
-                return
-            one, place = slice(run, run + 1), slice(run - part.start, run - part.start + 1)
-            arrays = (out[name][one] for name in order)
+        start = part.start
+        while start < part.stop and not stop.is_set():  # one by one while interpreted, so that the tier can change
+            stop_at = part.stop if tier.is_compiled else start + 1
+            some, place = slice(start, stop_at), slice(start - part.start, stop_at - part.start)
+            arrays = (out[name][some] for name in order)
             numbers = kernels.Plan(*(a[place] for a in mine))
-            tier(payoffs[one], gamma[one], numbers, own, model, *arrays, room, 0, epochs, tolerance)
+            tier(payoffs[some], gamma[some], numbers, own, model, *arrays, room, 0, epochs, tolerance)
+            start = stop_at
 
     workers = engine.available_threads() if threads is None else threads
     if workers < 1:

@@ -1,0 +1,57 @@
+"""The reactive square: a dynamics whose derivative, fixed points and basins are what they are called."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pycrld_econ.agents.base import Dynamics
+from pycrld_econ.plots import plot_strategy_flow
+from pycrld_econ.shaping import LOLA, Naive, Network, OpponentShaping, contribution_game
+from pycrld_econ.shaping.portraits import ReactiveSlice, basin_of_tit_for_tat, slice_fixed_points
+
+GAME = contribution_game(1.33)
+
+
+def test_slice_is_a_dynamics():
+    flow = ReactiveSlice(OpponentShaping(GAME, LOLA(1.0, 0.5)))
+    assert isinstance(flow, Dynamics)
+    X = flow.points(np.random.default_rng(0).normal(size=(3, 2)))
+    after, drive = flow.step(X)
+    assert after.shape == drive.shape == (3, 1, 2, 2)
+    np.testing.assert_allclose(flow.logits(flow.points([0.3, -2.0])), [0.3, -2.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [Naive(0.5), LOLA(1.0, 0.5)], ids=["naive", "lola"])
+def test_slice_derivative(rule):
+    flow, z, h = ReactiveSlice(OpponentShaping(GAME, rule)), np.array([0.4, -0.7]), 1e-5
+    images = [flow.logits(flow.step(flow.points(z + s * d))[0]) for d in h * np.eye(2) for s in (1, -1)]
+    central = np.stack([images[0] - images[1], images[2] - images[3]], -1) / (2 * h)
+    np.testing.assert_allclose(flow.jacobian(z), central, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("cf", [1.25, 1.5])
+def test_naive_learners_rest_where_answers_pay_for_costs(cf):
+    flow = ReactiveSlice(OpponentShaping(contribution_game(cf), Naive(0.3)))
+    found = slice_fixed_points(flow, [[0.7, 0.2], [0.9, 0.4]])
+    np.testing.assert_allclose([f.p - f.q for f in found], (2 - cf) / (0.96 * cf), atol=1e-8)
+
+
+def test_basin_shrinks_with_the_contribution_factor():
+    games = [contribution_game(cf) for cf in (1.6, 1.1)]
+    dynamics = OpponentShaping(GAME, LOLA(1.0, 1.0))
+    shares = basin_of_tit_for_tat(dynamics, [0.1, 0.5, 0.9], 8, games=games).mean((0, 1))
+    assert shares[0] > shares[1]
+
+
+def test_full_dynamics_can_be_drawn():
+    dynamics = OpponentShaping(GAME, LOLA(1.0, 0.5))
+    axes = plot_strategy_flow(dynamics, ([0], [0], [0]), ([0], [3], [0]), [0.2, 0.8], NrRandom=2)
+    assert len(np.ravel(axes)) == 1
+
+
+def test_slices_refuse_networks_and_borders():
+    with pytest.raises(ValueError, match="two players"):
+        ReactiveSlice(OpponentShaping(GAME, LOLA(), Network(2)))
+    with pytest.raises(ValueError, match="inside"):
+        basin_of_tit_for_tat(OpponentShaping(GAME, LOLA()), [0.0, 0.5], 1)
