@@ -12,6 +12,7 @@ from pycrld_econ.agents import rational_inattention as attention
 from pycrld_econ.agents.base import Dynamics
 from pycrld_econ.agents.inattentive import InattentiveLearners, choice_game
 from pycrld_econ.agents.tax_planner import TaxPlanner, play_flat_tax
+from pycrld_econ.analysis import chart_of, lyapunov
 from pycrld_econ.environments.labour_supply import optimal_flat_tax
 from pycrld_econ.environments.one_step_economy import OneStepEconomy, expected_skills
 from pycrld_econ.environments.random_games import random_game
@@ -161,3 +162,42 @@ def test_wrong_planners_are_refused() -> None:
         play_flat_tax(economy, 1, worker_rate=0.0)
     with pytest.raises(ValueError, match="X must be positive"):
         TaxPlanner(economy, beta=1.0).run(np.array([[1.0, 0.0]] * 2))
+
+
+@pytest.mark.parametrize("visits", [None, (0.1, 0.2, 0.3, 0.4)])
+def test_derivative_is_what_differences_say(visits: tuple[float, ...] | None) -> None:
+    learner = InattentiveLearners(
+        random_game(2, 3, 4, rng=7), [0.1, 0.3], [0.9, 0.5], [0.7, 1.5], visits=visits
+    )
+    X = learner.random_points(2, rng=1)
+    chart = chart_of(learner)
+    u = chart.to(X)
+    np.testing.assert_allclose(chart.back(u), X, atol=1e-14)
+    nudge = 1e-6 * np.eye(chart.size)
+    numeric = (chart.step(u[:, None] + nudge) - chart.step(u[:, None] - nudge)) / 2e-6
+    np.testing.assert_allclose(chart.jacobian(u), np.swapaxes(numeric, -1, -2), atol=1e-8)
+
+
+def test_analysis_takes_inattentive_learners() -> None:
+    u, mu = problem(4)
+    learner = InattentiveLearners(choice_game(u, mu), 0.5, prices=1.0)
+    best = attention.inattentive_choice(u, mu, 1.0)
+    ends = learner.ensemble(20, 20_000, 1e-12, rng=0)
+    assert ends.converged.all()
+    np.testing.assert_allclose(ends.X[:, 0], np.broadcast_to(best.X, (20, 4, 3)), atol=1e-6)
+    # Deep in a corner, where probabilities underflow, learning goes on.
+    world = InattentiveLearners(random_game(2, 3, 4, rng=7), 0.3, 0.9, 1.0)
+    deep = world.learn(np.full((2, 8), -2000.0), 300).parameters
+    assert np.isfinite(deep).all()
+    exponents = lyapunov(learner, ends.X[0], steps=200, transient=10, blocks=4)
+    assert (np.asarray(exponents.exponents) <= 1e-3).all()
+
+
+def test_ensembles_end_as_trajectories_do() -> None:
+    learner = InattentiveLearners(random_game(2, 3, 4, rng=8), [0.1, 0.3], 0.5, [0.7, 1.5])
+    starts = learner.random_points(4, rng=2).reshape(2, 2, *learner.point_shape)
+    ends = learner.ensemble(starts, 60, 1e-4, record=7)
+    for place in np.ndindex(2, 2):
+        path, at_rest = learner.trajectory(starts[place], 60, 1e-4)
+        assert (ends.length[place], ends.converged[place]) == (len(path), at_rest)
+        np.testing.assert_allclose(ends.records[place], path[::7], atol=1e-13)
