@@ -20,6 +20,7 @@ PUBLIC = {
     },
     "agents": {"StrategyActorCritic", "StrategyQLearning", "StrategySARSA"},
     "analysis": {"basins", "certify", "continuation", "fixed_points", "lyapunov", "verdict"},
+    "shaping": {"LOLA", "POLA", "Naive", "OpponentShaping", "contribution_game", "values"},
     "plots": {"plot_portrait", "plot_strategy_flow", "plot_trajectories"},
 }
 CHAPTERS = sorted(

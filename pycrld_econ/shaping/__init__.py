@@ -20,6 +20,7 @@ from pycrld_econ.shaping.games import (
     two_by_two,
     values,
 )
+from pycrld_econ.shaping.ideal import IdealPOLA
 from pycrld_econ.shaping.learning import (
     LOLA,
     POLA,
@@ -31,19 +32,25 @@ from pycrld_econ.shaping.learning import (
     ShapingStatus,
 )
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
+from pycrld_econ.shaping.portraits import ReactiveSlice
+from pycrld_econ.shaping.relatives import GradientRule, TableGame, tandem
 
 __all__ = [
-    "LOLA",
-    "POLA",
+    "GradientRule",
+    "IdealPOLA",
     "ImplicitPOLA",
     "IteratedGame",
+    "LOLA",
     "Lessons",
     "Naive",
     "Network",
     "OpponentModel",
     "OpponentShaping",
+    "POLA",
     "Preconditioned",
+    "ReactiveSlice",
     "ShapingStatus",
+    "TableGame",
     "Tabular",
     "bach_or_stravinsky",
     "chicken",
@@ -61,6 +68,7 @@ __all__ = [
     "reordered",
     "stag_hunt",
     "strategies",
+    "tandem",
     "two_by_two",
     "values",
 ]
