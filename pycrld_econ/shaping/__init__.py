@@ -21,14 +21,14 @@ from pycrld_econ.shaping.games import (
     values,
 )
 from pycrld_econ.shaping.ideal import IdealPOLA
-from pycrld_econ.shaping.learning import (
+from pycrld_econ.shaping.learning import OpponentShaping
+from pycrld_econ.shaping.rules import (
     LOLA,
     POLA,
     ImplicitPOLA,
     Lessons,
     Naive,
     OpponentModel,
-    OpponentShaping,
     ShapingStatus,
 )
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
