@@ -344,7 +344,7 @@ def _advance(dynamics: OpponentShaping, theta: NDArray[Any], count: int) -> NDAr
         )  # fmt: skip
     return after
 
-# %% ../../nbs/shaping/05_learning.ipynb #930f9190
+# %% ../../nbs/shaping/05_learning.ipynb #c3a5dfc0
 def _starts(dynamics: OpponentShaping, theta0: ArrayLike | int, seed: Any) -> FloatArray:
     "Parameters (..., N, d) at the start"
     shape = (dynamics.N, dynamics.policy.size(dynamics.N))
@@ -412,7 +412,9 @@ def _run(
     out = _arrays(dynamics, count, epochs, trace, float)
     out["parameters"] = start.reshape(count, *start.shape[-2:]).copy()
     out["models"] = _models(dynamics, models, count, seed)
-    payoffs, gamma = np.stack([g.payoffs for g in played])[which], np.array([g.gamma for g in played])[which]
+    # contiguous: another memory layout would be compiled anew
+    payoffs = np.ascontiguousarray(np.stack([g.payoffs for g in played])[which])
+    gamma = np.array([g.gamma for g in played])[which]
     plan, own, model = dynamics.plan(batch), dynamics.policy.space(dynamics.N), dynamics.model_policy.space(dynamics.N)
     tier = ShapingTier()
     order = ("parameters", "models", "status", "length", "capped", "residual", "values", "policies", "counts", "fits",
