@@ -100,13 +100,6 @@ def test_one_round_ends_near_the_exact_optimum_without_information() -> None:
     assert found.effort[-50:].mean() < 1.0  # random workers: 1.5
 
 
-@pytest.mark.slow
-def test_price_of_outputs_closes_wage_gaps() -> None:
-    free, dear = (trained((0.0, price, 0.0), 1500, horizon=4) for price in (0.0, 20.0))
-    assert dear.information[-100:, 1].mean() < free.information[-100:, 1].mean()
-    assert dear.wage_gap[-100:].mean() < free.wage_gap[-100:].mean()
-
-
 def test_training_replays_from_its_seed() -> None:
     how = WageTraining(games=16, iterations=2, seed=4)
     first, again = (WageLearning(how).run() for _ in range(2))
