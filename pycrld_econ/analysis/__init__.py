@@ -7,8 +7,6 @@ from pycrld_econ.analysis.basins import (
     basin_image,
     basins,
     boundary,
-    inverse_step,
-    manifolds,
     slice_starts,
     uncertainty_exponent,
 )
@@ -24,6 +22,7 @@ from pycrld_econ.analysis.continuation import (
 from pycrld_econ.analysis.fixed_points import FixedPoint, FixedPointClass, FixedPoints, fixed_points
 from pycrld_econ.analysis.interior import interior_fixed_points
 from pycrld_econ.analysis.lyapunov import Lyapunov, Regime, lyapunov
+from pycrld_econ.analysis.manifolds import inverse_step, manifolds
 from pycrld_econ.analysis.regimes import (
     Diagram,
     Motion,

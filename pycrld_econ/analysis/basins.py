@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['UNSETTLED', 'RADIUS', 'Basins', 'wilson', 'cluster', 'basins', 'slice_starts', 'set_entry', 'BasinImage',
-           'basin_image', 'basin_entropy', 'uncertainty_exponent', 'boundary', 'inverse_step', 'manifolds']
+           'basin_image', 'basin_entropy', 'uncertainty_exponent', 'boundary']
 
-# %% ../../nbs/analysis/06_basins.ipynb #81f9ab60
+# %% ../../nbs/analysis/06_basins.ipynb #06f1c0a7
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..agents.results import Status
-from .chart import Chart, chart_of
 
 # %% ../../nbs/analysis/06_basins.ipynb #d61c6734
 UNSETTLED = -1  # label of orbits that did not come to rest
@@ -425,119 +424,3 @@ def boundary(
         if high - low <= 4 * np.spacing(1.0):
             break
     return float(low), float(high)
-
-# %% ../../nbs/analysis/06_basins.ipynb #68b7c8f7
-def inverse_step(
-    dynamics: Any, X: ArrayLike, *, tolerance: float = 1e-12, support: ArrayLike | None = None
-) -> np.ndarray:
-    """The point that one step leads to `X`.
-
-    Parameters
-    ----------
-    dynamics : KernelDynamics
-        Learners.
-    X : (..., *point_shape) array
-        Points.
-    tolerance : float
-        Largest error of a coordinate after the step, relative to 1 + |coordinate|.
-    support : point_shape bool array, optional
-        Actions that are played; default: all.
-
-    Returns
-    -------
-    (..., *point_shape) array
-        The preimages next to `reverse_step`; not a number where Newton's method found none.
-
-    Notes
-    -----
-    A map of learners with large learning rates folds space: a point can have several preimages, or none.
-    """
-    chart, points = chart_of(dynamics, support), dynamics.check_point(X)
-    flat = points.reshape(-1, *dynamics.point_shape)
-    wanted = chart.to(flat)
-    u, bad = _solve_back(chart, wanted, chart.to(dynamics.reverse_step(flat)[0]), tolerance)
-    found = chart.back(u)
-    found[bad] = np.nan
-    return found.reshape(points.shape)
-
-
-def _solve_back(
-    chart: Chart, wanted: np.ndarray, u: np.ndarray, tolerance: float, steps: int = 30
-) -> tuple[np.ndarray, np.ndarray]:
-    "Newton's method for F(u) = wanted (B, n), and which rows it failed for"
-    for _ in range(steps):
-        error = chart.step(u) - wanted
-        bad = ~(np.abs(error) <= tolerance * (1.0 + np.abs(wanted))).all(-1)
-        if not bad.any():
-            break
-        inverse = np.linalg.pinv(chart.jacobian(u[bad]), rcond=1e-14)
-        u[bad] -= np.clip(np.einsum("bij,bj->bi", inverse, error[bad]), -2.0, 2.0)
-    return u, bad
-
-# %% ../../nbs/analysis/06_basins.ipynb #7676e467
-def manifolds(
-    dynamics: Any, X: ArrayLike, *, steps: int = 200, epsilon: float = 1e-6, density: int = 8, largest: float = 30.0
-) -> dict[str, list[np.ndarray]]:
-    """One-dimensional invariant manifolds of a fixed point.
-
-    Parameters
-    ----------
-    dynamics : KernelDynamics
-        Learners.
-    X : point_shape array
-        A fixed point.
-    steps : int
-        Number of iterations.
-    epsilon : float
-        First distance from the fixed point, in coordinates.
-    density : int
-        Number of points on the segment between a point and its image.
-    largest : float
-        Coordinates beyond this end a manifold.
-
-    Returns
-    -------
-    dict
-        "stable" and "unstable": lists of curves (K, *point_shape), two for each real multiplier on that side of one,
-        starting at the fixed point. Curves of complex pairs are surfaces, and are left out.
-
-    Raises
-    ------
-    ValueError
-        If `X` is no fixed point.
-    """
-    point = dynamics.check_point(X)
-    chart = chart_of(dynamics, point > 0 if hasattr(dynamics, "available") else None)
-    u = chart.to(point)
-    if chart.size == 0 or np.abs(chart.step(u) - u).max() > 1e-8:
-        raise ValueError("X must be a fixed point with more than one action played")
-    values, vectors = np.linalg.eig(chart.jacobian(u))
-    curves: dict[str, list[np.ndarray]] = {"stable": [], "unstable": []}
-    for value, vector in zip(values, vectors.T, strict=True):
-        if abs(np.imag(value)) < 1e-12 and abs(abs(value) - 1.0) > 1e-9 and np.real(value) > 1e-12:
-            side = "unstable" if np.real(value) > 1.0 else "stable"
-            for sign in (1.0, -1.0):
-                along = sign * np.real(vector) / np.linalg.norm(np.real(vector))
-                curves[side].append(_curve(chart, u, along, float(np.real(value)), steps, epsilon, density, largest))
-    return curves
-
-
-def _curve(
-    chart: Chart, u: np.ndarray, along: np.ndarray, multiplier: float, steps: int, epsilon: float, density: int,
-    largest: float,
-) -> np.ndarray:  # fmt: skip
-    "One half of a manifold"
-    factor = max(multiplier, 1.0 / multiplier)
-    segment = u + epsilon * factor ** (np.arange(density) / density)[:, None] * along
-    pieces = [u[None]]
-    for _ in range(steps):
-        pieces.append(segment)
-        if multiplier > 1.0:
-            segment = chart.step(segment)
-        else:
-            segment, bad = _solve_back(chart, segment, segment - (chart.step(segment) - segment), 1e-11)
-            segment = segment[: int(np.argmax(bad))] if bad.any() else segment
-        segment = segment[np.abs(segment).max(-1) <= largest] if len(segment) else segment
-        if not len(segment):
-            break
-    return chart.back(np.concatenate(pieces))
