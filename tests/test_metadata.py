@@ -28,3 +28,9 @@ def test_readme_holds_the_two_commands():
     )
     assert [name for name, _ in commands] == ["portrait", "tests"]
     assert text("README.md").count("```sh") == 2
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", text("README.md"))
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
