@@ -30,7 +30,7 @@ def checked_record(record: str | int) -> int:
         raise ValueError(f"record must be 'last', 'all' or a whole number >= 1, got {record!r}")
     return every
 
-# %% ../../nbs/agents/08_ensemble.ipynb #13e17c5f
+# %% ../../nbs/agents/08_ensemble.ipynb #764c1fb8
 @dataclass(frozen=True)
 class Sweep:
     """The games and rules of an ensemble, and which of them each trajectory follows."""
@@ -71,7 +71,7 @@ def sweep_of(
     sets = parameter_sets(dynamics, given)
     values = next(iter(sets.values())).shape[:-1]
     tail = values if games is None else values or (1,)
-    flat = {name: np.ascontiguousarray(array.reshape(-1, dynamics.N)) for name, array in sets.items()}
+    flat = {name: np.array(array.reshape(-1, dynamics.N), order="C") for name, array in sets.items()}
     rules = np.arange(int(np.prod(values)), dtype=np.int64).reshape(tail)
     batch = np.broadcast_shapes(start.shape[: start.ndim - len(dynamics.point_shape)], tail)
     arrays, which_game = dynamics.game, np.zeros((1,) * len(batch), np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .parameters import per_agent
 
-# %% ../../nbs/agents/14_exploration.ipynb #c8eb1e4a
+# %% ../../nbs/agents/14_exploration.ipynb #661aab75
 def checked_exploration(name: str, values: ArrayLike, N: int) -> np.ndarray:
     "Probabilities of random actions, or intensities, which may be infinite; one for each agent on the last axis"
     if name == "epsilon_greedys":
@@ -76,10 +76,11 @@ class ExplorationStrategy:
         exists = np.ones(values.shape[-3:], bool) if available is None else np.asarray(available, dtype=bool)
         if exists.shape != values.shape[-3:]:
             raise ValueError(f"available must have shape {values.shape[-3:]}, got {exists.shape}")
-        flat = np.ascontiguousarray(values.reshape(-1, *values.shape[-3:]))
+        flat = np.array(values.reshape(-1, *values.shape[-3:]), order="C")
         X = np.empty_like(flat)
         tier = Tier(value_kernels, "explore_batch")
-        tier(flat, self.epsilon_greedys[None], self.betas[None], np.ascontiguousarray(exists[None]), X)
+        numbers = [np.array(array[None], order="C") for array in (self.epsilon_greedys, self.betas, exists)]
+        tier(flat, *numbers, X)
         return X.reshape(values.shape)
 
     @property

@@ -9,7 +9,7 @@ __all__ = ['per_agent', 'standard_normal']
 import numpy as np
 from numpy.typing import ArrayLike
 
-# %% ../../nbs/agents/00_notation.ipynb #936c3307
+# %% ../../nbs/agents/00_notation.ipynb #067301a2
 def per_agent(
     name: str,  # of the parameter, for the message
     values: ArrayLike,  # (..., N) or (..., 1) or a scalar
@@ -31,7 +31,7 @@ def per_agent(
     if outside.any():
         allowed = f"[{low:g}, {high:g}{']' if closed and np.isfinite(high) else ')'}"
         raise ValueError(f"{name} must lie in {allowed}, got {array[outside].flat[0]:g}")
-    return np.ascontiguousarray(np.broadcast_to(array, array.shape[:-1] + (N,)))
+    return np.array(np.broadcast_to(array, array.shape[:-1] + (N,)), order="C")
 
 # %% ../../nbs/agents/00_notation.ipynb #71f9987a
 def standard_normal(rng: int | np.random.Generator | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -105,7 +105,7 @@ def stationary_batch(
     for b in range(Tss.shape[0]):
         stationary(Tss, start, chain, mass, reach, label, keep, p, b)
 
-# %% ../../nbs/agents/03_stationary.ipynb #764d3f89
+# %% ../../nbs/agents/03_stationary.ipynb #ca10c773
 def stationary_distribution(Tss: ArrayLike, start: ArrayLike | None = None) -> np.ndarray:
     """Long-run distribution of Markov chains.
 
@@ -136,7 +136,7 @@ def stationary_distribution(Tss: ArrayLike, start: ArrayLike | None = None) -> n
 
     chains, initial = _checked(Tss, start)
     Z = chains.shape[-1]
-    flat = np.ascontiguousarray(chains.reshape(-1, Z, Z))
+    flat = np.array(chains.reshape(-1, Z, Z), order="C")
     p = np.empty((len(flat), Z))
     work = np.empty((Z, Z)), np.empty(Z), np.empty((Z, Z), bool), np.empty(Z, np.int64), np.empty(Z, bool)
     Tier(module, "stationary_batch")(flat, initial, *work, p)
@@ -147,7 +147,7 @@ def checked_start(start: ArrayLike | None, Z: int) -> np.ndarray | None:
     "An initial distribution over `Z` states as an array; None stays None"
     if start is None:
         return None
-    initial = np.asarray(start, dtype=float)
+    initial = np.array(start, dtype=float)
     if initial.shape != (Z,):
         raise ValueError(f"start must have shape ({Z},), got {initial.shape}")
     _check_rows("start", initial)

@@ -192,7 +192,7 @@ class StrategyAverages(KernelDynamics):
         visits = stationary_distribution(averages["Tss"], self.start if start is None else start)
         return np.einsum("...s,...is->...i", visits, averages["Ris"])
 
-# %% ../../nbs/agents/06_strategy.ipynb #ad496b29
+# %% ../../nbs/agents/06_strategy.ipynb #dfe662be
 class Kind(NamedTuple):
     """Which rule a strategy learner follows."""
 
@@ -252,10 +252,10 @@ class StrategyDynamics(StrategyAverages, SimplexDynamics):
         "The rule for the kernels, for parameter sets of shape (K, N)"
         alpha, beta, gamma = (parameters[name] for name in self.symbols)
         forgetting, optimism, averaging = (
-            np.ascontiguousarray(np.broadcast_to(own, alpha.shape))
+            np.array(np.broadcast_to(own, alpha.shape), order="C")
             for own in (self.forgetting, self.optimism, self.averaging)
         )
-        decimals = np.full(len(alpha), -1.0 if self.rounding is None else self.rounding)
+        decimals = np.full(len(alpha), -1.0 if self.rounding is None else float(self.rounding))
         return kernels.Rule(alpha, beta, gamma, self.prefactor(gamma), forgetting, optimism, averaging, decimals)
 
     def empty_work(self, B: int) -> kernels.Averages:

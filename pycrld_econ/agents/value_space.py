@@ -19,7 +19,7 @@ from .parameters import per_agent, standard_normal
 from .stationary import checked_start
 from .strategy import StrategyAverages, StrategyDynamics
 
-# %% ../../nbs/agents/15_value_space.ipynb #5e8a6b1b
+# %% ../../nbs/agents/15_value_space.ipynb #443abe08
 BOOTSTRAPS = {"bellman": 0.0, "current": 1.0}
 
 
@@ -142,9 +142,9 @@ class ValueDynamics(StrategyAverages):
 
     def rule(self, parameters: Mapping[str, np.ndarray]) -> value_kernels.ValueRule:
         "The rule for the kernels, for parameter sets of shape (K, N)"
-        alpha, gamma, epsilon, beta = (np.ascontiguousarray(parameters[name]) for name in self.symbols)
+        alpha, gamma, epsilon, beta = (parameters[name] for name in self.symbols)
         optimism, current, frequency = (
-            np.ascontiguousarray(np.broadcast_to(own, alpha.shape))
+            np.array(np.broadcast_to(own, alpha.shape), order="C")
             for own in (self.optimism, self.current, self.frequency)
         )
         start = np.full(self.Z, 1 / self.Z) if self.start is None else self.start
