@@ -239,7 +239,7 @@ def table(
     progress: bool = False,
 ) -> list[RowResult]:  # fmt: skip
     "Run rows (default: Figure 3 and the appendix) one after the other"
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     chosen = [name for name in rows() if rows()[name].group != "figure_1"] if names is None else list(names)
     for name in chosen:
@@ -297,7 +297,7 @@ def heat_map(
     """
     from dataclasses import fields, replace
 
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     chosen = row(base) if isinstance(base, str) else base
     allowed = {"cf", *(f.name for f in fields(chosen.rule))} - {"form"}
