@@ -291,6 +291,13 @@ def _linear_root(difference: Any, unknown: Any) -> Any:
     raise ValueError(f"no factor is linear in {unknown}")
 
 # %% ../../nbs/analysis/20_symbolic.ipynb #1c782f06
+def _exact(value: Any) -> Any:
+    "A sympy expression without floats, for which polynomials have no reliable divisors"
+    import sympy
+
+    return sympy.nsimplify(sympy.sympify(str(value) if isinstance(value, float) else value), rational=True)
+
+
 def memory_one_values(
     first: Sequence[Any], second: Sequence[Any], payoffs: Mapping[str, Any] | None = None
 ) -> tuple[Any, ...]:
@@ -300,7 +307,7 @@ def memory_one_values(
     ----------
     first, second : four numbers or sympy expressions each
         Probabilities to cooperate after cc, cd, dc, dd, where a pair lists the first player's action first, for both
-        players.
+        players. Floats are taken as the decimal fractions they print as: 0.1 is 1/10.
     payoffs : mapping, optional
         Values for R, T, S and P. Default: symbols.
 
@@ -310,18 +317,22 @@ def memory_one_values(
         Value after each joint action, in gamma and whatever the arguments contain.
     """
     import sympy
+    from sympy.polys.matrices import DomainMatrix
 
     for name, given in (("first", first), ("second", second)):
         if len(given) != 4:
             raise ValueError(f"{name} must hold four probabilities, got {len(given)}")
     gamma = sympy.Symbol("gamma")
     names = dict(zip("RTSP", sympy.symbols("R T S P"), strict=True)) if payoffs is None else dict(payoffs)
-    p, q = (sympy.Matrix([sympy.sympify(value) for value in given]) for given in (first, second))
+    p, q = ([_exact(value) for value in given] for given in (first, second))
     rows = [[p[s] * q[s], p[s] * (1 - q[s]), (1 - p[s]) * q[s], (1 - p[s]) * (1 - q[s])] for s in range(4)]
     chain = sympy.Matrix(rows)
-    rewards = chain * sympy.Matrix([names["R"], names["S"], names["T"], names["P"]])
-    values = (sympy.eye(4) - gamma * chain).LUsolve((1 - gamma) * rewards)
-    return tuple(sympy.factor(value) for value in values)
+    rewards = chain * sympy.Matrix([_exact(names[name]) for name in "RSTP"])
+    # Over the ring of polynomials: expressions would swell with every elimination.
+    system, right = (DomainMatrix.from_Matrix(m) for m in (sympy.eye(4) - gamma * chain, (1 - gamma) * rewards))
+    above, below = DomainMatrix.solve_den(*system.unify(right))
+    tops, bottoms = above.cancel_denom_elementwise(below)
+    return tuple(top / bottom for top, bottom in zip(tops.to_Matrix(), bottoms.to_Matrix(), strict=True))
 
 # %% ../../nbs/analysis/20_symbolic.ipynb #33474177
 def deviation_threshold(rule: Sequence[int]) -> ClosedForm:
