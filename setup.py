@@ -18,7 +18,7 @@ theory = [
 ]
 sampled = ["pycrld_econ.validation", *("pycrld_econ.validation." + p for p in find_packages("validation"))]
 
-extras = ("dev", "docs", "symbolic", "adapters", "shaping")
+extras = ("dev", "docs", "symbolic", "adapters", "shaping", "training")
 
 setup(
     version=cfg["version"],

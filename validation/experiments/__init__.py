@@ -1,0 +1,1 @@
+"""What users run: configurations in YAML, training that can be stopped and resumed, sweeps, reports."""
