@@ -240,7 +240,7 @@ def run_cell(
     from pycrld_econ.validation.experiments.config import load, override
 
     kind = registry.experiment(name)
-    config = load(kind.config, override(base, values))
+    config: Any = load(kind.config, override(base, values))
     loop.prepare(folder, config)
     _mark(folder, name)
     trainer = kind.trainer(config, device)
