@@ -58,10 +58,9 @@ def product(vary: Mapping[str, Sequence[Any]]) -> list[Cell]:
             raise ValueError(f"{key} must not have a value twice, got {list(values)!r}")
     cells = []
     for combination in itertools.product(*vary.values()):
-        values = dict(zip(vary, combination, strict=True))
-        cells.append(
-            Cell(",".join(f"{key}={_word(value)}" for key, value in values.items()) or "all", values)
-        )
+        chosen = dict(zip(vary, combination, strict=True))
+        name = ",".join(f"{key}={_word(value)}" for key, value in chosen.items())
+        cells.append(Cell(name or "all", chosen))
     names = [cell.name for cell in cells]
     if len(set(names)) < len(names):
         cells = [Cell(f"{k:04d},{cell.name}", cell.values) for k, cell in enumerate(cells)]
