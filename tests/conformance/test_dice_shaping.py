@@ -1,0 +1,264 @@
+"""Sampled opponent shaping against recordings of the original system: both gradient paths, to 1e-10."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from pycrld_econ.validation.learners.dice import objectives, reference  # noqa: E402
+from pycrld_econ.validation.learners.dice.networks import NetworkShape, outputs  # noqa: E402
+from pycrld_econ.validation.learners.dice.objectives import Objective  # noqa: E402
+from pycrld_econ.validation.simulators import coin_rules  # noqa: E402
+from pycrld_econ.validation.simulators.coin_game import coin_game, state_index  # noqa: E402
+from pycrld_econ.validation.simulators.iterated_games import iterated_dilemma  # noqa: E402
+from pycrld_econ.validation.simulators.table_games import TableGame  # noqa: E402
+
+EXACT = 1e-10  # relative to the largest entry, in double precision
+SINGLE, SINGLE_SECOND = 1e-5, 2e-4  # in single precision: values, and second-order gradients
+
+
+def close(found: Any, expected: Any, tolerance: float = EXACT) -> None:
+    """Largest difference relative to the largest entry."""
+    found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
+    assert found.shape == expected.shape
+    scale = max(float(np.abs(expected).max(initial=0.0)), 1e-300)
+    if float(np.abs(expected).max(initial=0.0)) == 0.0:
+        scale = 1.0
+    assert float(np.abs(found - expected).max(initial=0.0)) <= tolerance * scale
+
+
+def tensor(array: Any, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.tensor(np.asarray(array), dtype=dtype)
+
+
+def dilemmas(folder: Path) -> Iterator[tuple[str, Any]]:
+    for entry in json.loads((folder / "env_ipd.json").read_text()):
+        yield f"{entry['contrib_factor']}-{entry['init_state_coop']}", entry
+
+
+@pytest.mark.reference("dice_shaping", dilemmas)
+def test_iterated_dilemma(case: dict[str, Any]) -> None:
+    game = iterated_dilemma(case["contrib_factor"], case["init_state_coop"])
+    np.testing.assert_array_equal(game.observations[game.starts[0]], case["reset_obs"])
+    for row in case["rows"]:
+        a, b = row["a1"], row["a2"]
+        for state in range(game.states):
+            np.testing.assert_array_equal(game.observations[game.successors[state, a, b, 0]], row["obs"])
+            np.testing.assert_allclose(
+                game.rewards[:, state, a, b], [row["r1"], row["r2"]], rtol=0, atol=1e-15
+            )
+
+
+def whole_file(name: str) -> Any:
+    def lister(folder: Path) -> Iterator[tuple[str, Any]]:
+        if (folder / name).exists():
+            with np.load(folder / name, allow_pickle=False) as data:
+                yield name, dict(data)
+
+    return lister
+
+
+@pytest.mark.reference("dice_shaping", whole_file("env_coin.npz"))
+def test_coin_game(case: dict[str, np.ndarray]) -> None:
+    game = coin_game()
+    state = case["state"].astype(int)
+    index = state_index(*state.T)
+    np.testing.assert_array_equal(game.observations[index], case["obs"])
+    np.testing.assert_array_equal(game.state_of(case["obs"]), index)
+    a, b = case["action"].astype(int).T
+    np.testing.assert_array_equal(game.rewards[:, index, a, b].T, case["reward"])
+    matches = np.stack([table[index, a, b] for table in game.events.values()], -1)
+    np.testing.assert_array_equal(matches, case["matches"])
+    np.testing.assert_array_equal(game.branches[index, a, b] > 1, case["collected"])
+    after = game.state_of(case["next_obs"])
+    possible = game.successors[index, a, b]
+    among = (possible == after[:, None]) & (
+        np.arange(possible.shape[1]) < game.branches[index, a, b][:, None]
+    )
+    assert among.any(1).all()
+    np.testing.assert_array_equal(game.defects[:, index].T, case["shortest"])
+    np.testing.assert_array_equal(game.cooperates[:, index].T, case["coop"])
+
+
+@pytest.mark.reference("dice_shaping", whole_file("env_coin.npz"))
+def test_coins_return_to_free_cells(case: dict[str, np.ndarray]) -> None:
+    from scipy.stats import chisquare
+
+    for (red, blue), counts in zip(case["respawn_red_blue"].tolist(), case["respawn_counts"], strict=True):
+        cells = [coin_rules.free_cell(red, blue, k) for k in range(coin_rules.free_cells(red, blue))]
+        assert sorted(cells) == [cell for cell in range(9) if cell not in (red, blue)]
+        assert counts.sum() == counts[cells].sum()
+        assert chisquare(counts[cells]).pvalue > 1e-4
+
+
+def tables(folder: Path) -> Iterator[tuple[str, Any]]:
+    with np.load(folder / "tables.npz", allow_pickle=False) as data:
+        for name in sorted({key.split("/")[0] for key in data}):
+            yield name, {key.split("/")[1]: data[key] for key in data if key.startswith(f"{name}/")}
+
+
+@pytest.mark.reference("dice_shaping", tables)
+def test_objectives(case: dict[str, np.ndarray]) -> None:
+    gamma, lam = case["gamma_lambda"].tolist()
+    rewards, values, end = (
+        tensor(case["rewards"]),
+        tensor(case["values"]).requires_grad_(),
+        tensor(case["v_end"]),
+    )
+    loaded = Objective(gamma, lam)
+    close(objectives.advantages(loaded, rewards, values, end), case["advantages"])
+    loss = objectives.value_loss(gamma, rewards, values, end)
+    close(loss.detach(), case["value_loss"])
+    close(torch.autograd.grad(loss, values)[0], case["value_loss_grad"])
+    variants = {
+        "loaded_dice": loaded,
+        "plain_dice": Objective(gamma, lam, baseline=False),
+        "zerovals": Objective(gamma, lam, zero_values=True),
+    }
+    for name, objective in variants.items():
+        own, other = (tensor(case[key]).requires_grad_() for key in ("logp_self", "logp_other"))
+        loss = objectives.policy_loss(objective, own + other, rewards, values, end)
+        close(loss.detach(), case[f"{name}_loss"])
+        (first,) = torch.autograd.grad(loss, own, create_graph=True)
+        close(first.detach(), case[f"{name}_grad_self"])
+        product = (first * tensor(case["dir_self"])).sum()
+        cross, curvature = torch.autograd.grad(product, (other, own))
+        if f"{name}_cross_vec" in case:
+            close(cross, case[f"{name}_cross_vec"])
+        if f"{name}_self_hvp" in case:
+            close(curvature, case[f"{name}_self_hvp"])
+    current, target = tensor(case["kl_curr"]).log(), tensor(case["kl_target"]).log()
+    close(objectives.divergence(current, target, False), case["kl_fwd"])
+    close(objectives.divergence(current, target, True), case["kl_rev"])
+
+
+class Recording:
+    """A recorded run of outer steps."""
+
+    def __init__(self, data: dict[str, np.ndarray]) -> None:
+        self.data, self.config = data, json.loads(str(data["config"]))
+        c = self.config
+        self.me = int(c["agent"])
+        self.game: TableGame = (
+            coin_game() if c["env"] == "coin" else iterated_dilemma(c["contrib_factor"], c["init_state_coop"])
+        )
+        sizes = (self.game.observations.shape[1], c["hidden_size"])
+        self.policy = NetworkShape(*sizes, self.game.actions, c["layers_before_gru"])
+        self.value = NetworkShape(*sizes, 1, c["layers_before_gru"])
+        baseline = not c.get("no_baseline", False)
+        self.objective = Objective(
+            c["gamma"], c["gae_lambda"], baseline, c["zero_vals"] and baseline, c["rev_kl"]
+        )
+        self.problem = reference.OuterProblem(
+            self.policy,
+            self.value,
+            self.objective,
+            c["inner_steps"],
+            c["lr_in"],
+            c["lr_v"],
+            c["inner_beta"],
+            c["outer_beta"],
+        )
+
+    def start(self, seat: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+        return tensor(self.data[f"init/th{seat}"], dtype), tensor(self.data[f"init/v{seat}"], dtype)
+
+    def prefix(self, s: int, k: int) -> str:
+        return f"outer{s}/final/" if k == self.config["inner_steps"] else f"outer{s}/inner{k}/"
+
+    def games(self, prefix: str, dtype: torch.dtype = torch.float64) -> reference.Games:
+        d, me, other = self.data, self.me, 3 - self.me
+        return reference.Games(
+            tensor(d[f"{prefix}obs"], dtype),
+            tensor(d[f"{prefix}act{me}"], torch.int64),
+            tensor(d[f"{prefix}act{other}"], torch.int64),
+            tensor(d[f"{prefix}rew{me}"], dtype),
+            tensor(d[f"{prefix}rew{other}"], dtype),
+        )
+
+    def outer_steps(self) -> list[int]:
+        return sorted({int(key.split("/")[0][5:]) for key in self.data if key.startswith("outer")})
+
+
+def recordings(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in sorted(folder.glob("outer_*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            yield path.stem, Recording(dict(data))
+
+
+@pytest.mark.reference("dice_shaping", recordings)
+def test_networks(case: Recording) -> None:
+    for k in range(case.config["inner_steps"] + 1):
+        prefix = case.prefix(0, k)
+        d, seen = case.data, tensor(case.data[f"{prefix}obs"])
+        for seat in (1, 2):
+            learned = seat != case.me and k > 0
+            before = case.prefix(0, k - 1)
+            theta, value = case.start(seat)
+            if learned:
+                theta, value = tensor(d[f"{before}th_after"]), tensor(d[f"{before}v_after"])
+            logs = outputs(case.policy, theta, seen[:-1]).log_softmax(-1)
+            close(logs.exp(), d[f"{prefix}probs{seat}"])
+            taken = tensor(d[f"{prefix}act{seat}"], torch.int64)[..., None]
+            close(logs.gather(-1, taken)[..., 0], d[f"{prefix}logp{seat}"])
+            values = outputs(case.value, value, seen)[..., 0]
+            close(values[:-1], d[f"{prefix}val{seat}"])
+            close(values[-1], d[f"{prefix}vend{seat}"])
+
+
+def check_outer_steps(case: Recording, path: Any, dtype: torch.dtype, first: float, second: float) -> None:
+    """Follow the recording, giving each step's sampled games and Adam's parameters on."""
+    theta, value = (part.clone().requires_grad_() for part in case.start(case.me, dtype))
+    opponent = case.start(3 - case.me, dtype)
+    target = tensor(case.data["init/ref"], dtype)
+    optimisers = [
+        getattr(torch.optim, "SGD" if case.config["optim"].lower() == "sgd" else "Adam")(
+            [part], lr=case.config[rate]
+        )
+        for part, rate in ((theta, "lr_out"), (value, "lr_v"))
+    ]
+    for s in case.outer_steps():
+        step = path(case, s, theta.detach(), value.detach(), target, opponent, dtype)
+        d = case.data
+        for k, inner in enumerate(step.inner):
+            prefix = case.prefix(s, k)
+            close(inner.loss.dice, d[f"{prefix}neg_dice"], first)
+            close(inner.loss.value, d[f"{prefix}value_loss"], first)
+            close(inner.loss.total, d[f"{prefix}loss_total"], first)
+            close(inner.policy_gradient, d[f"{prefix}grad_th"], second)
+            close(inner.value_gradient, d[f"{prefix}grad_v"], second)
+            close(inner.policy, d[f"{prefix}th_after"], first)
+            close(inner.value, d[f"{prefix}v_after"], first)
+        close(step.loss.dice, d[f"outer{s}/final/neg_dice"], first)
+        close(step.loss.value, d[f"outer{s}/final/value_loss"], first)
+        close(step.loss.total, d[f"outer{s}/loss_total"], first)
+        close(step.policy_gradient, d[f"outer{s}/grad_th"], second)
+        close(step.value_gradient, d[f"outer{s}/grad_v"], second)
+        if dtype is torch.float64:
+            theta.grad, value.grad = step.policy_gradient, step.value_gradient
+            for optimiser in optimisers:
+                optimiser.step()
+            close(theta.detach(), d[f"outer{s}/th_after"])
+            close(value.detach(), d[f"outer{s}/v_after"])
+        with torch.no_grad():
+            theta.copy_(tensor(d[f"outer{s}/th_after"]))
+            value.copy_(tensor(d[f"outer{s}/v_after"]))
+
+
+def by_differentiation(case, s, theta, value, target, opponent, dtype):
+    def play(k, a, b):
+        return case.games(case.prefix(s, k), dtype)
+
+    return reference.outer_step(case.problem, theta, value, target, opponent, play)
+
+
+@pytest.mark.reference("dice_shaping", recordings)
+def test_outer_steps_by_differentiation(case: Recording) -> None:
+    check_outer_steps(case, by_differentiation, torch.float64, EXACT, EXACT)
