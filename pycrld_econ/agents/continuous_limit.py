@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ContinuousLimit', 'replicator', 'FAQ']
 
-# %% ../../nbs/agents/12_continuous_limit.ipynb #151c6601
+# %% ../../nbs/agents/12_continuous_limit.ipynb #2d569f43
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike
 
 from .actor_critic import StrategyActorCritic
 from .base import checked_limits
+from .ensemble import checked_record
+from .results import Ensemble
 from .sarsa import StrategySARSA
 from .strategy import SimplexDynamics
 
-# %% ../../nbs/agents/12_continuous_limit.ipynb #ab664d1b
+# %% ../../nbs/agents/12_continuous_limit.ipynb #027a1480
 class ContinuousLimit:
     """The flow that strategy learners follow when their learning rates go to zero, as a dynamics.
 
@@ -65,9 +67,31 @@ class ContinuousLimit:
         "The point with these logits"
         return self.dynamics.from_coordinates(coordinates)
 
+    @property
+    def available(self) -> np.ndarray:
+        "Which actions exist, of the shape of a point"
+        return self.dynamics.available
+
+    def check_point(self, X: ArrayLike, name: str = "X") -> np.ndarray:
+        "`X` as points; ValueError unless rows are distributions over actions that exist"
+        return self.dynamics.check_point(X, name)
+
     def random_points(self, count: int, rng: int | np.random.Generator | None = None) -> np.ndarray:
         "Random points, (count, *point_shape)"
         return self.dynamics.random_points(count, rng)
+
+    def zero_intelligence_strategy(self) -> np.ndarray:
+        "Every available action with the same probability"
+        return self.dynamics.zero_intelligence_strategy()
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        "The parameters of the learners, by the names of their constructor"
+        return self.dynamics.parameters
+
+    def with_parameters(self, **parameters: Any) -> "ContinuousLimit":
+        "The limit of the same learners with other parameters, as for `StrategyActorCritic.with_parameters`"
+        return ContinuousLimit(self.dynamics.with_parameters(**parameters), self.time_step)
 
     def RPEisa(self, X: ArrayLike, norm: bool = False) -> np.ndarray:
         "Reward-prediction errors of the learners, (..., *point_shape)"
@@ -91,7 +115,7 @@ class ContinuousLimit:
         (..., *point_shape) array
             dX/dt; rows sum to 0.
         """
-        point = self.dynamics.check_point(X)
+        point = self.check_point(X)
         speed = self.logit_speed(point)
         return point * (speed - (point * speed).sum(-1, keepdims=True))
 
@@ -126,7 +150,7 @@ class ContinuousLimit:
         """
         from scipy.integrate import solve_ivp
 
-        start = self.dynamics.check_point(Xinit, "Xinit")
+        start = self.check_point(Xinit, "Xinit")
         when = np.atleast_1d(np.asarray(times, dtype=float))
         if start.shape != self.point_shape:
             raise ValueError(f"Xinit must be one point of shape {self.point_shape}, got {start.shape}")
@@ -167,20 +191,26 @@ class ContinuousLimit:
 
     def _runge_kutta(self, X: ArrayLike, h: float) -> tuple[np.ndarray, np.ndarray]:
         "One step of length `h`"
-        point = self.dynamics.check_point(X)
-        logits = self.to_coordinates(point)
-        first = self.logit_speed(point)
+        point = self.check_point(X)
+        return self.from_coordinates(self._moved(self.to_coordinates(point), h)), self.RPEisa(point)
+
+    def _moved(self, logits: np.ndarray, h: float) -> np.ndarray:
+        "Logits after one step of length `h`"
+        first = self.logit_speed(self.from_coordinates(logits))
         second = self.logit_speed(self.from_coordinates(logits + 0.5 * h * first))
         third = self.logit_speed(self.from_coordinates(logits + 0.5 * h * second))
         fourth = self.logit_speed(self.from_coordinates(logits + h * third))
-        moved = logits + h / 6.0 * (first + 2.0 * second + 2.0 * third + fourth)
-        return self.from_coordinates(moved), self.RPEisa(point)
+        return logits + h / 6.0 * (first + 2.0 * second + 2.0 * third + fourth)
+
+    def logits_after(self, logits: np.ndarray) -> np.ndarray:
+        "Logits after `time_step` from logits, (..., *point_shape)"
+        return self._moved(logits, self.time_step)
 
     def trajectory(
         self, Xinit: ArrayLike, Tmax: int = 100, tolerance: float | None = None, verbose: bool = False
     ) -> tuple[np.ndarray, bool]:
         "Points `time_step` apart, and whether they came to rest; arguments and results as for every dynamics"
-        point, (t_max, limit) = self.dynamics.check_point(Xinit, "Xinit"), checked_limits(Tmax, tolerance)
+        point, (t_max, limit) = self.check_point(Xinit, "Xinit"), checked_limits(Tmax, tolerance)
         if point.shape != self.point_shape:
             raise ValueError(f"Xinit must be one point of shape {self.point_shape}, got {point.shape}")
         points: list[np.ndarray] = []
@@ -190,6 +220,34 @@ class ContinuousLimit:
             point = self.step(point)[0]
             at_rest = bool(np.linalg.norm(point - points[-1]) < limit)
         return np.array(points).reshape(-1, *self.point_shape), at_rest
+
+    def ensemble(
+        self, X0: ArrayLike | int, Tmax: int = 100, tolerance: float | None = None, *, record: str | int = "last",
+        rng: int | np.random.Generator | None = None, threads: int | None = None, progress: bool = False,
+    ) -> Ensemble:  # fmt: skip
+        """Many trajectories at once, points `time_step` apart.
+
+        Parameters
+        ----------
+        X0 : (..., *point_shape) array or int
+            Starts with any batch axes, or a number of random ones to draw.
+        Tmax, tolerance, record, rng
+            As for `StrategyActorCritic.ensemble`.
+        threads, progress
+            Accepted as by other learners, without effect: all trajectories advance together in one thread.
+
+        Returns
+        -------
+        Ensemble
+            Last points, lengths, reasons, residuals and records.
+        """
+        from pycrld_econ.agents.inattentive import follow_batch
+
+        t_max, limit = checked_limits(Tmax, tolerance)
+        drawn = isinstance(X0, int | np.integer)
+        start = self.random_points(int(X0), rng) if drawn else self.check_point(X0, "X0")  # type: ignore[arg-type]
+        seed = rng if drawn and isinstance(rng, int) else None
+        return follow_batch(self, start, t_max, limit, checked_record(record), seed)
 
     def id(self) -> str:
         "A name for files, made of that of the learners"

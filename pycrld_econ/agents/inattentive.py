@@ -327,11 +327,11 @@ class InattentiveLearners:
         name = self.env.id() if hasattr(self.env, "id") else type(self.env).__name__
         return f"{name}__InattentiveLearners_{self.alpha}_{self.gamma}_{self.prices}pre{self.learners.use_prefactor}"
 
-# %% ../../nbs/agents/21_inattentive.ipynb #899bbf06
+# %% ../../nbs/agents/21_inattentive.ipynb #ba66886c
 def follow_batch(
-    learners: InattentiveLearners, start: np.ndarray, t_max: int, limit: float, every: int, seed: int | None
+    learners: Any, start: np.ndarray, t_max: int, limit: float, every: int, seed: int | None
 ) -> Ensemble:
-    "Trajectories from starts (..., N, Z, M); recording every `every`-th point, 0 for none"
+    "Trajectories of anything with `logits_after`, from starts (..., N, Z, M); every `every`-th point is kept, 0: none"
     batch, shape = start.shape[:-3], learners.point_shape
     current = start.reshape(-1, *shape).copy()
     logits = learners.to_coordinates(current)

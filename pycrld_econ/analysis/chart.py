@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STEP', 'ComplexMath', 'complex_twin', 'complex_step', 'Chart', 'ParameterChart', 'derivative', 'target_slopes',
-           'chart_of']
+           'FlowChart', 'chart_of']
 
-# %% ../../nbs/analysis/02_chart.ipynb #daed9eeb
+# %% ../../nbs/analysis/02_chart.ipynb #944704ed
 import math
 import types
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..agents import engine
+from ..agents.continuous_limit import ContinuousLimit
 from ..agents.jacobian import target_jacobian
 from ..agents.strategy import SimplexDynamics, StrategyDynamics
 
@@ -95,7 +96,7 @@ def _complex(array: np.ndarray) -> np.ndarray:
     "Room for complex numbers in the place of real ones"
     return array.astype(complex) if array.dtype == float else array
 
-# %% ../../nbs/analysis/02_chart.ipynb #b661f58c
+# %% ../../nbs/analysis/02_chart.ipynb #a8ff33cb
 @dataclass(frozen=True, eq=False)
 class Chart:
     """Free coordinates of a dynamics.
@@ -175,11 +176,15 @@ class Chart:
 
     def jacobian(self, u: ArrayLike) -> np.ndarray:
         "Derivative of a step at coordinates (..., n), (..., n, n)"
-        array = np.asarray(u, dtype=float)
-        flat = array.reshape(-1, array.shape[-1])
-        return derivative(self, flat).reshape(*array.shape, array.shape[-1])
+        return self.linearised(u)[1]
 
-# %% ../../nbs/analysis/02_chart.ipynb #d8892820
+    def linearised(self, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        "One step from coordinates (..., n), and its derivative (..., n, n), which share most of their work"
+        array = np.asarray(u, dtype=float)
+        after, slopes = derivative(self, array.reshape(-1, array.shape[-1]))
+        return after.reshape(array.shape), slopes.reshape(*array.shape, array.shape[-1])
+
+# %% ../../nbs/analysis/02_chart.ipynb #b688c70c
 class ParameterChart(Chart):
     """Parameters of learners that have `parameters(X)`, `points(theta)`, `learn(theta, epochs)` and `jacobian(X)`."""
 
@@ -201,42 +206,84 @@ class ParameterChart(Chart):
         after = self.dynamics.learn(self._theta(u), 1).parameters
         return after.reshape(*after.shape[:-2], self.size)
 
-    def jacobian(self, u: ArrayLike) -> np.ndarray:
-        "Derivative of a step at parameters (..., n), (..., n, n)"
+    def linearised(self, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        "One step from parameters (..., n), and its derivative (..., n, n)"
         slope = self.dynamics.jacobian(self.back(u))
-        return slope.reshape(*slope.shape[:-4], self.size, self.size)
+        return self.step(u), slope.reshape(*slope.shape[:-4], self.size, self.size)
 
-# %% ../../nbs/analysis/02_chart.ipynb #86d9145a
-def derivative(chart: Chart, u: np.ndarray) -> np.ndarray:
-    "The derivative of one step at coordinates (B, n), (B, n, n)"
+# %% ../../nbs/analysis/02_chart.ipynb #806d7ff2
+def derivative(chart: Chart, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "One step from coordinates (B, n), and its derivative (B, n, n)"
     X, dynamics = chart.back(u), chart.dynamics
     if not isinstance(dynamics, SimplexDynamics):
         slopes = np.stack([complex_step(dynamics, point)["next"] for point in X])
-        return slopes[:, chart.free][(..., chart.free)]
-    by_point = target_slopes(dynamics, X)
+        return chart.step(u), slopes[:, chart.free][(..., chart.free)]
+    target, by_point = target_slopes(dynamics, X)
     by_logit = X[..., None] * (np.eye(X.shape[-1]) - X[..., None, :])  # (B, j, r, b, c)
     pushed = np.einsum("bisajrc,bjrcd->bisajrd", by_point, by_logit)
     columns = np.moveaxis(pushed[(..., chart.free)], -1, 1)  # (B, n, i, s, a)
     slope = np.swapaxes(chart.relative(columns), 1, 2)
-    return chart.rate[:, None] * slope + np.diag(chart.keep)
+    after = chart.keep * u + chart.rate * chart.relative(target)
+    return after, chart.rate[:, None] * slope + np.diag(chart.keep)
 
 
-def target_slopes(dynamics: SimplexDynamics, X: np.ndarray) -> np.ndarray:
-    "Derivative of the targets by the entries of points (B, *point_shape), (B, *point_shape, *point_shape)"
+def target_slopes(dynamics: SimplexDynamics, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    "Targets at points (B, *point_shape), and their derivative by the entries (B, *point_shape, *point_shape)"
     joint = dynamics.game.outcomes.ndim == 4 and dynamics.game.outcomes.shape[2] == dynamics.M**dynamics.N
     if isinstance(dynamics, StrategyDynamics) and joint and dynamics.rounding is None:
         if not dynamics.averaging.any():
-            return target_jacobian(dynamics, X)[1]
-    return np.stack([complex_step(dynamics, point, ("target",))["target"] for point in X])
+            averages, slopes = target_jacobian(dynamics, X)
+            return averages["target"], slopes
+    slopes = np.stack([complex_step(dynamics, point, ("target",))["target"] for point in X])
+    return dynamics.evaluate(X, ("target",))["target"], slopes
 
-# %% ../../nbs/analysis/02_chart.ipynb #827148e1
+# %% ../../nbs/analysis/02_chart.ipynb #23281dd8
+class FlowChart(Chart):
+    """Logits of a `ContinuousLimit`; `learners` is the chart of the learners whose limit it is."""
+
+    @cached_property
+    def learners(self) -> Chart:
+        "The chart of the learners"
+        return Chart(self.dynamics.dynamics, self.support, True, self.reference)
+
+    def _stages(self, u: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray]:
+        "One Runge-Kutta step from (B, n), and its derivative (B, n, n) if asked for"
+        h, fastest, one = self.dynamics.time_step, self.dynamics.dynamics.alpha.max(), np.eye(self.size)
+        if fastest == 0.0:
+            raise ValueError("no agent learns: all learning rates are 0")
+        speed, change = np.zeros_like(u), np.zeros((*u.shape, self.size))
+        moved, pushed = np.zeros_like(u), np.zeros_like(change)
+        for reach, weight in ((0.0, 1.0), (0.5, 2.0), (0.5, 2.0), (1.0, 1.0)):
+            place = u + reach * h * speed
+            if slopes:
+                after, slope = self.learners.linearised(place)
+                change = (slope - one) / fastest @ (one + reach * h * change)
+                pushed += weight * h / 6.0 * change
+            else:
+                after = self.learners.step(place)
+            speed = (after - place) / fastest
+            moved += weight * h / 6.0 * speed
+        return u + moved, one + pushed
+
+    def step(self, u: ArrayLike) -> np.ndarray:
+        "The flow over one time step, from coordinates (..., n) to coordinates"
+        array = np.asarray(u, dtype=float)
+        return self._stages(array.reshape(-1, self.size), False)[0].reshape(array.shape)
+
+    def linearised(self, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        "The flow over one time step from coordinates (..., n), and its derivative (..., n, n)"
+        array = np.asarray(u, dtype=float)
+        after, slopes = self._stages(array.reshape(-1, self.size), True)
+        return after.reshape(array.shape), slopes.reshape(*array.shape, self.size)
+
+# %% ../../nbs/analysis/02_chart.ipynb #13965196
 def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
     """The chart of a dynamics.
 
     Parameters
     ----------
     dynamics : learners
-        In strategy space or value space, or with parameters of their own.
+        In strategy space or value space, their continuous limits, or learners with parameters of their own.
     support : point_shape bool array, optional
         Actions that are played, at least one in each row. Default: all that exist.
 
@@ -257,9 +304,10 @@ def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
             raise ValueError("support must be None for learners with parameters of their own")
         everything = np.ones(dynamics.parameters(dynamics.random_points(1, 0)).shape[1:], bool)
         return ParameterChart(dynamics, everything, False, np.zeros((*everything.shape[:-1], 1), int))
-    if not hasattr(dynamics, "kernel"):
+    of_flow = isinstance(dynamics, ContinuousLimit)
+    if not of_flow and not hasattr(dynamics, "kernel"):
         raise TypeError(f"a chart needs learners whose step is a kernel, got {type(dynamics).__name__}")
-    shape, on_simplex = tuple(dynamics.point_shape), isinstance(dynamics, SimplexDynamics)
+    shape, on_simplex = tuple(dynamics.point_shape), of_flow or isinstance(dynamics, SimplexDynamics)
     available = dynamics.available if on_simplex else dynamics.game.available[0]
     played = np.array(available if support is None else support, dtype=bool)
     if played.shape != shape:
@@ -269,4 +317,4 @@ def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
     if not on_simplex and support is not None and not np.array_equal(played, available):
         raise ValueError("support must be None for learners in value space, which always play every action")
     reference = played.shape[-1] - 1 - played[..., ::-1].argmax(-1)[..., None]
-    return Chart(dynamics, played, on_simplex, reference)
+    return (FlowChart if of_flow else Chart)(dynamics, played, on_simplex, reference)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .chart import Chart, chart_of, complex_step
 from .fixed_points import NEUTRAL_WIDTH, FixedPoint, FixedPoints, classify
 
-# %% ../../nbs/analysis/09_interior.ipynb #fd3cf503
+# %% ../../nbs/analysis/09_interior.ipynb #247daa16
 def solve(chart: Chart, u: np.ndarray, steps: int = 100, largest: float = 300.0) -> tuple[np.ndarray, np.ndarray]:
     """Newton's method from a batch of starts.
 
@@ -39,8 +39,9 @@ def solve(chart: Chart, u: np.ndarray, steps: int = 100, largest: float = 300.0)
     u, active = u.copy(), np.ones(len(u), bool)
     for _ in range(steps):
         here = u[active]
-        slope = chart.jacobian(here) - np.eye(chart.size)
-        change = -np.einsum("bij,bj->bi", np.linalg.pinv(slope, rcond=1e-12), chart.step(here) - here)
+        after, slope = chart.linearised(here)
+        inverse = np.linalg.pinv(slope - np.eye(chart.size), rcond=1e-12)
+        change = -np.einsum("bij,bj->bi", inverse, after - here)
         change *= np.minimum(1.0, 2.0 / np.maximum(np.abs(change).max(-1, keepdims=True), 1e-300))
         u[active] = here + change
         moving = (np.abs(change).max(-1) > 1e-13 * (1 + np.abs(here).max(-1))) & (np.abs(u[active]).max(-1) < largest)

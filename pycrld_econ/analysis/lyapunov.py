@@ -119,7 +119,7 @@ def regime_of(running: np.ndarray, peaks: np.ndarray, error: np.ndarray, steps: 
         return Regime.QUASIPERIODIC
     return Regime.CHAOTIC if abs(largest - half) <= SETTLED * abs(largest) else Regime.UNDECIDED
 
-# %% ../../nbs/analysis/04_lyapunov.ipynb #8a833259
+# %% ../../nbs/analysis/04_lyapunov.ipynb #5974849b
 class _Kernel:
     "An orbit and its deviations, advanced by the tangent kernel"
 
@@ -160,10 +160,10 @@ class _Matrices:
         "As for the kernel"
         growth, peak = np.zeros(len(self.u)), 0.0
         for _ in range(steps):
-            self.Q, R = np.linalg.qr(self.chart.jacobian(self.u) @ self.Q)
+            self.u, slope = self.chart.linearised(self.u)
+            self.Q, R = np.linalg.qr(slope @ self.Q)
             with np.errstate(divide="ignore"):
                 growth += np.log(np.abs(np.diag(R)))
-            self.u = self.chart.step(self.u)
             peak = max(peak, float(np.abs(self.u).max(initial=0.0)))
         return growth, peak
 
