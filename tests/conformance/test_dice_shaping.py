@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pycrld_econ.validation.learners.dice import objectives, reference  # noqa: E402
+from pycrld_econ.validation.learners.dice import adjoint, learning, objectives, play, reference  # noqa: E402
 from pycrld_econ.validation.learners.dice.networks import NetworkShape, outputs  # noqa: E402
 from pycrld_econ.validation.learners.dice.objectives import Objective  # noqa: E402
 from pycrld_econ.validation.simulators import coin_rules  # noqa: E402
@@ -262,3 +262,103 @@ def by_differentiation(case, s, theta, value, target, opponent, dtype):
 @pytest.mark.reference("dice_shaping", recordings)
 def test_outer_steps_by_differentiation(case: Recording) -> None:
     check_outer_steps(case, by_differentiation, torch.float64, EXACT, EXACT)
+
+
+def by_structure(case, s, theta, value, target, opponent, dtype):
+    seen = tensor(case.game.observations, dtype)
+
+    def play(k, weights):
+        games = case.games(case.prefix(s, k), dtype)
+        states = torch.from_numpy(case.game.state_of(games.observations.numpy()))
+        rest = (games.own_actions, games.other_actions, games.own_rewards, games.other_rewards)
+        return adjoint.Played(states[:, None], *(part[:, None] for part in rest))
+
+    one = [part[None] for part in (theta, value, target)]
+    step = adjoint.outer_step(case.problem, seen, *one, (opponent[0][None], opponent[1][None]), play)
+    inner = [
+        reference.InnerStep(
+            report(i.loss), i.policy_gradient[0], i.value_gradient[0], i.policy[0], i.value[0]
+        )
+        for i in step.inner
+    ]
+    return reference.OuterStep(report(step.loss), step.policy_gradient[0], step.value_gradient[0], inner)
+
+
+def report(loss):
+    return reference.LossReport(loss.dice[0], loss.value[0], loss.total[0])
+
+
+@pytest.mark.reference("dice_shaping", recordings)
+def test_outer_steps_by_structure(case: Recording) -> None:
+    check_outer_steps(case, by_structure, torch.float64, EXACT, EXACT)
+
+
+@pytest.mark.reference("dice_shaping", recordings)
+@pytest.mark.parametrize("path", [by_differentiation, by_structure])
+def test_outer_steps_in_single_precision(case: Recording, path: Any) -> None:
+    check_outer_steps(case, path, torch.float32, SINGLE, SINGLE_SECOND)
+
+
+def opponent_models(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in sorted(folder.glob("opp_model*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            yield path.stem, dict(data)
+
+
+@pytest.mark.reference("dice_shaping", opponent_models)
+def test_opponent_models(case: dict[str, np.ndarray]) -> None:
+    config = json.loads(str(case["config"]))
+    record = Recording({**case, "init/ref": case["init/th1"]})
+    policy, value = (tensor(case[f"init/{name}"])[None].requires_grad_() for name in ("om_th", "om_v"))
+    optimisers = {
+        "policy": torch.optim.Adam([policy], lr=config["lr_out"]),
+        "value": torch.optim.Adam([value], lr=config["lr_v"]),
+    }
+    seen = tensor(record.game.observations)
+    for batch in sorted({key.split("/")[0] for key in case if key.startswith("batch")}):
+        games = record.games(f"{batch}/")
+        states = torch.from_numpy(record.game.state_of(games.observations.numpy()))
+        rest = (games.own_actions, games.other_actions, games.own_rewards, games.other_rewards)
+        played = adjoint.Played(states[:, None], *(part[:, None] for part in rest))
+        learning.fit_model(
+            record.problem, seen, played, policy, value, optimisers, config["opp_model_steps_per_batch"]
+        )
+        close(policy.detach()[0], case[f"{batch}/om_th_after"])
+        close(value.detach()[0], case[f"{batch}/om_v_after"])
+
+
+def scripted_games(folder: Path) -> Iterator[tuple[str, Any]]:
+    with np.load(folder / "eval_fixed.npz", allow_pickle=False) as data:
+        for name in sorted({key.rsplit("/", 1)[0] for key in data}):
+            yield (
+                name,
+                (name, {key.rsplit("/", 1)[1]: data[key] for key in data if key.startswith(f"{name}/")}),
+            )
+
+
+NAMES = {"alld": "always-defect", "allc": "always-cooperate", "tft": "tit-for-tat"}
+
+
+@pytest.mark.reference("dice_shaping", scripted_games)
+def test_scripts(case: tuple[str, dict[str, np.ndarray]]) -> None:
+    name, data = case
+    env, script, seat = name.split("/")
+    me = int(seat.removeprefix("seat"))
+    game = coin_game() if env == "coin" else iterated_dilemma()
+    own, answer = data[f"act{me}"].astype(int), data[f"act{3 - me}"].astype(int)
+    if env == "coin":
+        states = state_index(*np.moveaxis(data["state"].astype(int), -1, 0))
+    else:
+        pairs = 2 * data["act1"].astype(int) + data["act2"]
+        states = np.concatenate([np.full_like(pairs[:1], game.starts[0]), pairs[:-1]])
+    tables, seated = play.DeviceGame(game), play.seats([me], game.actions)
+    scripted = play.ScriptedPlayers(tables, seated, [NAMES[script]], own.shape[1])
+    for state, mine, expected in zip(states, own, answer, strict=True):
+        here, action = torch.from_numpy(state)[None], torch.from_numpy(mine)[None]
+        found = scripted.act(here)
+        np.testing.assert_array_equal(found[0], expected)
+        scripted.notice(here, action, here * game.actions**2 + action * seated.own + found * seated.other)
+    actions = (own, answer) if me == 1 else (answer, own)
+    for k in (0, 1):
+        np.testing.assert_allclose(game.rewards[k][states, *actions], data[f"rew{k + 1}"], rtol=0, atol=1e-7)
+        assert data[f"rew{k + 1}"].mean() == pytest.approx(data["scores"][k], abs=1e-6)
