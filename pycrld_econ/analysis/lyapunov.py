@@ -84,7 +84,7 @@ class Lyapunov:
             return float(whole)
         return float(whole + sums[whole - 1] / -self.exponents[whole])
 
-# %% ../../nbs/analysis/04_lyapunov.ipynb #f5e77cc5
+# %% ../../nbs/analysis/04_lyapunov.ipynb #6857b677
 GROWING = 1.2  # ratio of the largest coordinates late and early above which an orbit counts as drifting
 SETTLED = 0.1  # relative change over the second half below which an estimate counts as settled
 
@@ -109,7 +109,7 @@ def regime_of(running: np.ndarray, peaks: np.ndarray, error: np.ndarray, steps: 
         Unbounded before anything else; zero means: within five standard errors or `10 / steps` of it.
     """
     third = max(1, len(peaks) // 3)
-    if peaks[-third:].max() > GROWING * peaks[:third].max() + 1e-9:
+    if np.median(peaks[-third:]) > GROWING * np.median(peaks[:third]) + 1e-9:  # one excursion is no drift
         return Regime.UNBOUNDED
     largest, half = running[-1, 0], running[len(running) // 2, 0]
     zero = max(5.0 * error[0], 10.0 / steps)
