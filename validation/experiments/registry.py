@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pycrld_econ.validation.experiments.loop import Trainer
 
 # Imported on use: each needs what the others do not.
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {
+    "dice": "pycrld_econ.validation.experiments.dice:EXPERIMENT",
+}
 
 
 @dataclass(frozen=True)
