@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DIGITS', 'RADII', 'Proof', 'Certificate', 'intervals', 'interval_strategy', 'Tables', 'tables_of', 'averages_of',
-           'interval_gap', 'interval_slopes', 'certify']
+           'interval_gap', 'interval_slopes', 'certify', 'attempt']
 
-# %% ../../nbs/analysis/08_certificate.ipynb #1b95c4ec
+# %% ../../nbs/analysis/08_certificate.ipynb #453fa05a
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..agents import kernels
+from ..agents.continuous_limit import ContinuousLimit
 from ..agents.strategy import StrategyDynamics
 from . import tangent_kernels
 from .chart import Chart, chart_of
 
-# %% ../../nbs/analysis/08_certificate.ipynb #a0027053
+# %% ../../nbs/analysis/08_certificate.ipynb #11f01761
 class Proof(StrEnum):
     """Outcome of a test by interval arithmetic."""
 
@@ -41,16 +42,28 @@ class Certificate:
         proof.
     error : float
         Largest distance, in logits, of the fixed point from the given point. Not a number without proof.
+    reason : str
+        Why there is no proof; empty if there is one.
     """
 
     proof: Proof
     radius: float
     error: float
+    reason: str = ""
 
     @property
     def proved(self) -> bool:
         "Whether there is a fixed point"
         return self.proof is not Proof.NOT_PROVED
+
+    @property
+    def message(self) -> str:
+        "The outcome in a sentence"
+        if self.proof is Proof.PROVED:
+            return f"proved to exist and be unique within {self.radius:g} of this point, in logits"
+        if self.proof is Proof.PURE:
+            return "proved, as pure joint strategies are at rest where nobody forgets"
+        return f"could not be proved, because {self.reason}"
 
 # %% ../../nbs/analysis/08_certificate.ipynb #6a5a4a82
 DIGITS = 100  # bits of the interval arithmetic: rounding is then far below the widths of boxes
@@ -162,17 +175,17 @@ def _push(
         work.Tisas, tables.continues, tables.gamma, room["direct"], room["values"], room["target"], 0, 0, 0, i
     )
 
-# %% ../../nbs/analysis/08_certificate.ipynb #e7c8e23d
+# %% ../../nbs/analysis/08_certificate.ipynb #1bd1cdef
 RADII = tuple(10.0 ** -np.arange(2, 14))  # of the boxes that are tried, largest first
 
 
-def certify(dynamics: StrategyDynamics, X: ArrayLike, radii: tuple[float, ...] = RADII) -> Certificate:
+def certify(dynamics: Any, X: ArrayLike, radii: tuple[float, ...] = RADII) -> Certificate:
     """Whether there is a fixed point near a point, and only one.
 
     Parameters
     ----------
-    dynamics : StrategyDynamics
-        Actor-critic or SARSA learners, or a mixture.
+    dynamics : StrategyDynamics or ContinuousLimit
+        Actor-critic or SARSA learners, or a mixture, or the flow that is their limit: it rests where they do.
     X : (N, Z, M) array
         An approximate fixed point. Actions with probability 0 stay absent: the proof is on that face.
     radii : tuple of float
@@ -188,7 +201,8 @@ def certify(dynamics: StrategyDynamics, X: ArrayLike, radii: tuple[float, ...] =
     TypeError
         If the dynamics is not of strategy learners in a game with joint actions.
     ValueError
-        If it has no smooth closed form: Q-learning takes a maximum, and the historical switches round or average.
+        If it has no smooth closed form: Q-learning takes a maximum, and the historical switches round or average; if an
+        agent never learns; or if one forgets and yet does not play every action.
 
     Notes
     -----
@@ -204,7 +218,8 @@ def certify(dynamics: StrategyDynamics, X: ArrayLike, radii: tuple[float, ...] =
         return Certificate(Proof.PURE, 0.0, 0.0)
     before, iv.prec = iv.prec, DIGITS
     try:
-        tables, inverse = tables_of(chart, iv), np.linalg.pinv(chart.jacobian(u) - np.eye(chart.size))
+        tables, slopes = tables_of(chart, iv), chart.jacobian(u) - np.eye(chart.size)
+        inverse = np.linalg.pinv(slopes)
         for radius in radii:
             error = _krawczyk(chart, tables, u, inverse, radius, iv)
             if error < radius:
@@ -212,18 +227,41 @@ def certify(dynamics: StrategyDynamics, X: ArrayLike, radii: tuple[float, ...] =
                 return Certificate(Proof.PROVED, radius, tight)
     finally:
         iv.prec = before
-    return Certificate(Proof.NOT_PROVED, np.nan, np.nan)
+    return Certificate(Proof.NOT_PROVED, np.nan, np.nan, _reason(slopes, radii))
 
 
-def _checked(dynamics: StrategyDynamics, X: ArrayLike) -> tuple[Chart, np.ndarray]:
+def _reason(slopes: np.ndarray, radii: tuple[float, ...]) -> str:
+    "Why no box gave a proof, from the derivative of the equations"
+    extent = np.linalg.svd(slopes, compute_uv=False)
+    if extent[-1] < 1e-9 * extent[0]:
+        return "the equations are singular here: the fixed point may not be isolated"
+    return f"no box with a half width from {min(radii):g} to {max(radii):g} is mapped into itself: too far from a zero"
+
+
+def _checked(dynamics: Any, X: ArrayLike) -> tuple[Chart, np.ndarray]:
     "The chart of a point and its coordinates; refuses what has no smooth closed form"
+    if isinstance(dynamics, ContinuousLimit):
+        dynamics = dynamics.dynamics
     if not isinstance(dynamics, StrategyDynamics) or dynamics.game.outcomes.shape[2] != dynamics.M**dynamics.N:
         raise TypeError(f"certify needs strategy learners in a game with joint actions, got {type(dynamics).__name__}")
     if dynamics.optimism.any() or dynamics.averaging.any() or dynamics.rounding is not None:
         raise ValueError("certify needs a smooth map: optimism, averaging and rounding must be 0, 0 and None")
+    if (dynamics.alpha * dynamics.beta == 0).any():
+        raise ValueError("certify needs agents that all learn: alpha and beta must be > 0")
     point = dynamics.check_point(X)
+    absent = (dynamics.available & (point == 0)).any((-2, -1))
+    if (absent & (dynamics.forgetting > 0)).any():
+        raise ValueError("certify needs every action of agents that forget to be played: they do not rest on faces")
     chart = chart_of(dynamics, point > 0)
     return chart, chart.to(point)
+
+
+def attempt(dynamics: Any, X: ArrayLike) -> Certificate:
+    "As `certify`, but what cannot be certified is a certificate that says why"
+    try:
+        return certify(dynamics, X)
+    except (TypeError, ValueError, ImportError) as error:
+        return Certificate(Proof.NOT_PROVED, np.nan, np.nan, str(error))
 
 # %% ../../nbs/analysis/08_certificate.ipynb #2aae3c8d
 def _krawczyk(chart: Chart, tables: Tables, u: np.ndarray, inverse: np.ndarray, radius: float, iv: Any) -> float:

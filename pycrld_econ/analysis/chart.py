@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STEP', 'ComplexMath', 'complex_twin', 'complex_step', 'Chart', 'ParameterChart', 'derivative', 'target_slopes',
-           'FlowChart', 'chart_of']
+           'FlowChart', 'StepChart', 'chart_of']
 
-# %% ../../nbs/analysis/02_chart.ipynb #944704ed
+# %% ../../nbs/analysis/02_chart.ipynb #1cca418c
 import math
 import types
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..agents import engine
+from ..agents.base import Dynamics
 from ..agents.continuous_limit import ContinuousLimit
 from ..agents.jacobian import target_jacobian
 from ..agents.strategy import SimplexDynamics, StrategyDynamics
@@ -276,14 +277,34 @@ class FlowChart(Chart):
         after, slopes = self._stages(array.reshape(-1, self.size), True)
         return after.reshape(array.shape), slopes.reshape(*array.shape, self.size)
 
-# %% ../../nbs/analysis/02_chart.ipynb #13965196
+# %% ../../nbs/analysis/02_chart.ipynb #2d880cf8
+class StepChart(Chart):
+    """Logits, or the coordinates themselves, of a dynamics of which only the step is known."""
+
+    def step(self, u: ArrayLike) -> np.ndarray:
+        "One step, from coordinates (..., n) to coordinates"
+        return self.to(self.dynamics.step(self.back(u))[0])
+
+    def linearised(self, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        "One step from coordinates (..., n), and its derivative (..., n, n) by differences"
+        array, slopes = np.asarray(u, dtype=float), []
+        for h in (2e-3, 1e-3):
+            moved = array[..., None, :] + h * np.stack([np.eye(self.size), -np.eye(self.size)])[
+                (slice(None), *(None,) * (array.ndim - 1))
+            ]
+            ahead, behind = self.step(moved)
+            slopes.append(np.swapaxes(ahead - behind, -1, -2) / (2.0 * h))
+        return self.step(array), (4.0 * slopes[1] - slopes[0]) / 3.0
+
+# %% ../../nbs/analysis/02_chart.ipynb #83114b9c
 def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
     """The chart of a dynamics.
 
     Parameters
     ----------
-    dynamics : learners
-        In strategy space or value space, their continuous limits, or learners with parameters of their own.
+    dynamics : Dynamics
+        Learners in strategy space or value space, their continuous limits, learners with parameters of their own, or
+        any other object with the protocol `agents.Dynamics`.
     support : point_shape bool array, optional
         Actions that are played, at least one in each row. Default: all that exist.
 
@@ -295,7 +316,7 @@ def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
     Raises
     ------
     TypeError
-        If the dynamics is not made of a kernel.
+        If it is no dynamics.
     ValueError
         If the support has the wrong shape, an empty row or an action that does not exist.
     """
@@ -304,9 +325,11 @@ def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
             raise ValueError("support must be None for learners with parameters of their own")
         everything = np.ones(dynamics.parameters(dynamics.random_points(1, 0)).shape[1:], bool)
         return ParameterChart(dynamics, everything, False, np.zeros((*everything.shape[:-1], 1), int))
-    of_flow = isinstance(dynamics, ContinuousLimit)
-    if not of_flow and not hasattr(dynamics, "kernel"):
-        raise TypeError(f"a chart needs learners whose step is a kernel, got {type(dynamics).__name__}")
+    of_flow, of_kernel = isinstance(dynamics, ContinuousLimit), hasattr(dynamics, "kernel")
+    if not of_flow and not of_kernel and not isinstance(dynamics, Dynamics):
+        raise TypeError(f"a chart needs a dynamics, with step and coordinates, got {type(dynamics).__name__}")
+    if not of_flow and not of_kernel:
+        return _unknown_chart(dynamics, support)
     shape, on_simplex = tuple(dynamics.point_shape), of_flow or isinstance(dynamics, SimplexDynamics)
     available = dynamics.available if on_simplex else dynamics.game.available[0]
     played = np.array(available if support is None else support, dtype=bool)
@@ -318,3 +341,13 @@ def chart_of(dynamics: Any, support: ArrayLike | None = None) -> Chart:
         raise ValueError("support must be None for learners in value space, which always play every action")
     reference = played.shape[-1] - 1 - played[..., ::-1].argmax(-1)[..., None]
     return (FlowChart if of_flow else Chart)(dynamics, played, on_simplex, reference)
+
+
+def _unknown_chart(dynamics: Any, support: ArrayLike | None) -> StepChart:
+    "The chart of a dynamics of which only the protocol is known"
+    if support is not None and not np.all(support):
+        raise ValueError(f"support must be None for {type(dynamics).__name__}: its faces are not known")
+    played = np.ones(tuple(dynamics.point_shape), bool)
+    rows = dynamics.from_coordinates(np.zeros(played.shape)).sum(-1)
+    reference = np.full((*played.shape[:-1], 1), played.shape[-1] - 1)
+    return StepChart(dynamics, played, bool(np.allclose(rows, 1.0)), reference)

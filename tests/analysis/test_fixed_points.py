@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycrld_econ.agents import StrategyActorCritic, StrategyQLearning, StrategySARSA
+from pycrld_econ.agents import StrategyActorCritic, StrategyDynamics, StrategyQLearning, StrategySARSA
 from pycrld_econ.agents.jacobian import jacobian, logit_jacobian
 from pycrld_econ.analysis import FixedPointClass, fixed_points
 from pycrld_econ.environments import (
-    ExchangeablePublicGood,
     NormalForm,
     SocialDilemma,
     matching_pennies,
@@ -122,7 +121,9 @@ def test_same_seed_same_points() -> None:
 def test_what_cannot_be_searched() -> None:
     env = SocialDilemma(R=1.0, T=0.8, S=-0.5, P=0.0)
     learner = StrategyActorCritic(env, 0.1, 0.9)
-    with pytest.raises(TypeError, match="fixed_points needs learners in strategy space, got SocialDilemma"):
+    with pytest.raises(
+        TypeError, match="a chart needs a dynamics, with step and coordinates, got SocialDilemma"
+    ):
         fixed_points(env)
     with pytest.raises(ValueError, match="agent 1 never learns"):
         fixed_points(StrategyActorCritic(env, [0.1, 0.0], 0.9))
@@ -130,9 +131,5 @@ def test_what_cannot_be_searched() -> None:
         fixed_points(learner, max_supports=5)
     with pytest.raises(ValueError, match="starts must be >= 1"):
         fixed_points(learner, starts=0)
-    legacy = StrategyQLearning(env, 0.1, 0.9, q_continuation="policy_average")
-    with pytest.raises(ValueError, match="does not cover averaging"):
-        fixed_points(legacy)
-    crowd = StrategyActorCritic(ExchangeablePublicGood(N=4, f=2.0), 0.1, 0.0)
-    with pytest.raises(ValueError, match="counts agents"):
-        fixed_points(crowd)
+    with pytest.raises(ValueError, match="rounding must be None"):
+        fixed_points(StrategyDynamics(env, 0.1, 0.9, rounding=9))
