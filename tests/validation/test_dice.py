@@ -422,3 +422,22 @@ def test_small_runs_end_as_published() -> None:
         metrics = {key: [row[key] for row in rows] for key in rows[0]}
         count = sum(bool(dice.like_tit_for_tat(metrics, seed).any()) for seed in config.seeds())
         assert count >= reached if reached else count == 0
+
+
+@pytest.mark.parametrize("game", [iterated_dilemma(), coin_game()], ids=["ipd", "coin"])
+def test_fused_play_is_the_same_play(game: TableGame) -> None:
+    """Single precision takes the fused rules, double precision the passes of torch: same actions, states, rewards."""
+    shape = NetworkShape(game.observations.shape[1], 5, game.actions, 1)
+    flat, draws = drawn(shape, 4, 1), play.Draws([1, 2], [0, 0])
+    found = {}
+    for dtype in (torch.float32, torch.float64):
+        tables = play.DeviceGame(game, dtype)
+        weights = passes.weights(shape, tables.observations, flat.to(dtype))
+        found[dtype] = play.play(tables, play.seats([1, 2], game.actions), weights, draws(0, 11, 20))
+    one, two = found[torch.float32], found[torch.float64]
+    for name in ("states", "own_actions", "other_actions"):
+        assert torch.equal(getattr(one, name), getattr(two, name))
+    torch.testing.assert_close(one.own_rewards.double(), two.own_rewards, rtol=0, atol=1e-6)
+    for name in ("before", "after", "r", "z", "n", "u"):
+        single, double = getattr(one.activations, name), getattr(two.activations, name)
+        torch.testing.assert_close(single.double(), double, rtol=0, atol=2e-6)

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pycrld_econ.validation.learners.dice import passes
+from pycrld_econ.validation.learners.dice import fused, passes
 from pycrld_econ.validation.learners.dice.objectives import (
     Objective,
     advantages,
@@ -60,6 +61,11 @@ class Played:
     activations: Activations | None = None
 
 
+def engine_for(parameters: Tensor) -> Any:
+    """What makes passes over networks with such parameters: `fused` for single precision on a processor."""
+    return fused if parameters.dtype is torch.float32 and parameters.device.type == "cpu" else passes
+
+
 # Plays games of U pairs of policies: (k, weights of the 2 U policies) -> Played.
 Play = Callable[[int, Weights], Played]
 
@@ -78,13 +84,14 @@ class _Round:
 def _round(
     problem: OuterProblem, observations: Tensor, theta: Tensor, phi: Tensor, k: int, play: Play
 ) -> _Round:
+    engine = engine_for(theta)
     policies = passes.weights(problem.policy, observations, torch.cat([theta, phi]))
     games = play(k, policies)
-    seen = passes.visits(games.states[:-1], 2, len(observations), observations.dtype)
+    seen = Visits(games.states[:-1], 2, len(observations))
     activations = games.activations
     if activations is None:
-        activations = passes.forward(policies, seen)
-    _ = activations.slopes  # once, for all passes over parts of them
+        activations = engine.forward(policies, seen)
+    engine.share(activations)
     logits = passes.read_out(policies, activations.after)
     return _Round(games, policies, activations, logits.log_softmax(-1), seen)
 
@@ -168,15 +175,16 @@ def _values(
     """What the values of U players say and how they should change; nothing without a baseline."""
     if not problem.objective.baseline:
         return _Values(None, flat.new_zeros(len(flat)), torch.zeros_like(flat))
+    engine = engine_for(flat)
     w = passes.weights(problem.value, observations, flat)
-    seen = passes.visits(states, 1, len(observations), observations.dtype)
-    a = passes.forward(w, seen)
+    seen = Visits(states, 1, len(observations))
+    a = engine.forward(w, seen)
     values = passes.read_out(w, a.after)[..., 0]
     gap = value_targets(problem.objective.gamma, rewards, values[-1]) - values[:-1]
     d_out = (-2.0 / states.shape[-1]) * gap.unsqueeze(-1)
     steps = len(rewards)
-    before = passes.visits(states[:-1], 1, len(observations), observations.dtype)
-    gradient = passes.pull_back(w, a.until(steps), before, d_out).gradient
+    before = Visits(states[:-1], 1, len(observations))
+    gradient = engine.pull_back(w, a.until(steps), before, d_out).gradient
     return _Values(values, gap.square().sum(0).mean(-1), gradient)
 
 
@@ -225,7 +233,7 @@ def outer_step(
     OuterStep
         With a leading axis U in every tensor.
     """
-    count = len(theta)
+    count, engine = len(theta), engine_for(theta)
     phi, other_value = opponent
     tapes, inner = [], []
     log_start: Tensor | None = None
@@ -249,20 +257,21 @@ def outer_step(
         far = _distance(r.log_policies[:, own], log_reference, problem.objective.reverse_kl)
         d_own, total = d_own + problem.outer_beta * far.slope, total + problem.outer_beta * far.value
     if not (shaping and tapes):
-        direct = passes.pull_back(r.policies.part(own), r.activations.part(own), r.seen.part(own), d_own)
+        direct = engine.pull_back(r.policies.part(own), r.activations.part(own), r.seen.single(), d_own)
         gradient = direct.gradient
     else:
         d_other = -gain.weight.unsqueeze(-1) * _score(r.games.other_actions, probabilities[:, other])
-        both = passes.pull_back(r.policies, r.activations, r.seen, torch.cat([d_own, d_other], 1)).gradient
+        both = engine.pull_back(r.policies, r.activations, r.seen, torch.cat([d_own, d_other], 1)).gradient
         gradient = _back(problem, tapes, both[own], both[other])
     return OuterStep(LossReport(gain.dice, mine.loss, total), gradient, mine.gradient, inner)
 
 
 def _log_policy(problem: OuterProblem, observations: Tensor, flat: Tensor, states: Tensor) -> Tensor:
     """Log-probabilities of U policies in the states of their games."""
+    engine = engine_for(flat)
     w = passes.weights(problem.policy, observations, flat)
-    seen = passes.visits(states[:-1], 1, len(observations), observations.dtype)
-    return passes.read_out(w, passes.forward(w, seen).after).log_softmax(-1)
+    seen = Visits(states[:-1], 1, len(observations))
+    return passes.read_out(w, engine.forward(w, seen).after).log_softmax(-1)
 
 
 def _inner_step(
@@ -274,6 +283,7 @@ def _inner_step(
     log_reference: Tensor | None,
 ) -> tuple[_InnerTape, InnerStep]:
     """One step of the opponents."""
+    engine = engine_for(phi)
     other = slice(len(phi), 2 * len(phi))
     theirs = _values(problem, observations, other_value, r.games.states, r.games.other_rewards)
     gain = _gain(problem.objective, r.games.other_rewards, theirs.values)
@@ -283,7 +293,7 @@ def _inner_step(
     if log_reference is not None:
         far = _distance(log_other, log_reference, problem.objective.reverse_kl)
         d_out, total = d_out + problem.inner_beta * far.slope, total + problem.inner_beta * far.value
-    pull = passes.pull_back(r.policies.part(other), r.activations.part(other), r.seen.part(other), d_out)
+    pull = engine.pull_back(r.policies.part(other), r.activations.part(other), r.seen.single(), d_out)
     step = InnerStep(
         LossReport(gain.dice, theirs.loss, total),
         pull.gradient,
@@ -296,23 +306,23 @@ def _inner_step(
 
 def _back(problem: OuterProblem, tapes: list[_InnerTape], gradient: Tensor, adjoint: Tensor) -> Tensor:
     """Add to the players' gradients what reaches them through the opponents' steps."""
-    count, eta = len(gradient), problem.inner_rate
+    count, eta, engine = len(gradient), problem.inner_rate, engine_for(gradient)
     own, other = slice(0, count), slice(count, 2 * count)
     for k in range(len(tapes) - 1, -1, -1):
         tape, r = tapes[k], tapes[k].round
-        w, a, seen = r.policies.part(other), r.activations.part(other), r.seen.part(other)
-        push = passes.push_forward(w, a, seen, adjoint)
+        w, a, seen = r.policies.part(other), r.activations.part(other), r.seen.single()
+        push = engine.push_forward(w, a, seen, adjoint)
         score = _score(r.games.other_actions, r.log_policies[:, other].exp())
         change = (score * push.outputs).sum(-1)
         omega = _omega(problem.objective, tape.gain, change)
         own_score = _score(r.games.own_actions, r.log_policies[:, own].exp())
-        crossed = passes.pull_back(
-            r.policies.part(own), r.activations.part(own), r.seen.part(own), omega.unsqueeze(-1) * own_score
+        crossed = engine.pull_back(
+            r.policies.part(own), r.activations.part(own), r.seen.single(), omega.unsqueeze(-1) * own_score
         )
         gradient = gradient + eta * crossed.gradient
         if k:
             d_dot = _inner_slope_dot(problem, tape, push.outputs, score, omega)
-            adjoint = adjoint - eta * passes.curvature(w, a, seen, push, tape.pull, tape.d_out, d_dot)
+            adjoint = adjoint - eta * engine.curvature(w, a, seen, push, tape.pull, tape.d_out, d_dot)
     return gradient
 
 

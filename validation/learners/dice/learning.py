@@ -193,13 +193,13 @@ class Shaping:
         self.game = DeviceGame(settings.table_game(), self.dtype, device)
         self.problem = settings.problem()
         self.learning_seats = [1] if settings.selfplay_mirror else [1, 2]
-        names = (("policies", self.problem.policy, 2), ("values", self.problem.value, 2))
+        names = {"policies": self.problem.policy, "values": self.problem.value}
         if settings.opponent_models is not None:
-            names += (("model_policies", self.problem.policy, 2), ("model_values", self.problem.value, 2))
+            names |= {"model_policies": self.problem.policy, "model_values": self.problem.value}
         generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.tensors: dict[str, Tensor] = {}
-        for name, shape, count in names:
-            drawn = [torch.stack([initial_parameters(shape, g) for _ in range(count)]) for g in generators]
+        for name, shape in names.items():
+            drawn = [torch.stack([initial_parameters(shape, g) for _ in range(2)]) for g in generators]
             self.tensors[name] = torch.stack(drawn).to(self.dtype).to(device)
         if settings.selfplay_mirror:
             self._mirror()
@@ -285,6 +285,7 @@ class Shaping:
         """Optimisers of policies and values, with the moments of the last epoch if they are kept."""
         kind = torch.optim.Adam if self.settings.optim == "adam" else torch.optim.SGD
         rates = {"policy": self.settings.lr_out, "value": self.settings.lr_v}
+        made: dict[str, torch.optim.Optimizer]
         made = {part: kind([tensor], lr=rates[part]) for part, tensor in parts.items()}
         if not self.settings.reset_optimizer_each_epoch and name in self.moments:
             for part, optimiser in made.items():
@@ -383,20 +384,21 @@ def fit_model(
         after the last step from the model itself.
     """
     count = len(observations)
-    acted = passes.visits(games.states[:-1], 1, count, observations.dtype)
-    seen = passes.visits(games.states, 1, count, observations.dtype)
+    acted = passes.Visits(games.states[:-1], 1, count)
+    seen = passes.Visits(games.states, 1, count)
     horizon, _, batch = games.own_actions.shape
+    engine = adjoint.engine_for(policy)
     for _ in range(steps):
         w = passes.weights(problem.policy, observations, policy.detach())
-        a = passes.forward(w, acted)
+        a = engine.forward(w, acted)
         p = passes.read_out(w, a.after).softmax(-1)
         wrong = p - functional.one_hot(games.other_actions, p.shape[-1]).to(p.dtype)
-        policy.grad = passes.pull_back(w, a, acted, wrong / (horizon * batch)).gradient
+        policy.grad = engine.pull_back(w, a, acted, wrong / (horizon * batch)).gradient
         w = passes.weights(problem.value, observations, value.detach())
-        a = passes.forward(w, seen)
+        a = engine.forward(w, seen)
         guesses = passes.read_out(w, a.after)[..., 0]
         gap = value_targets(problem.objective.gamma, games.other_rewards, guesses[-1]) - guesses[:-1]
         d_out = (-2.0 / batch) * gap.unsqueeze(-1)
-        value.grad = passes.pull_back(w, a.until(horizon), acted, d_out).gradient
+        value.grad = engine.pull_back(w, a.until(horizon), acted, d_out).gradient
         for optimiser in optimisers.values():
             optimiser.step()

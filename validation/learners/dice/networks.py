@@ -48,7 +48,8 @@ class NetworkShape:
 
     def blocks(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters, in the order of the flat vector."""
-        hidden, shapes = self.hidden, {}
+        hidden = self.hidden
+        shapes: dict[str, tuple[int, ...]] = {}
         width = self.inputs
         for layer in range(1, self.layers + 1):
             shapes[f"W{layer}"], shapes[f"b{layer}"] = (width, hidden), (hidden,)

@@ -13,6 +13,7 @@ and everything else is done for all steps together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,57 +99,52 @@ def weights(shape: NetworkShape, observations: Tensor, flat: Tensor) -> Weights:
     return Weights(shape, tower, x, recurrent, bias, parts["W_o"], parts["b_o"].unsqueeze(1))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Visits:
-    """Which states were seen, by N networks that share them in groups.
+    """Which states were seen, by N networks that share the games of U batches: network c * U + u sees those of u.
 
     Attributes
     ----------
-    states : (T, N, B) int64 tensor
-        State in which each network made each step.
-    rows : (T, N, B) int64 tensor
-        The same as row of a table (N * S, ...).
-    indicators : (N, S, T * B) tensor, optional
-        1 where a step was made in a state; only for few states.
+    games : (T, U, B) int64 tensor
+        State of each game before each step.
+    copies : int
+        N / U.
     count : int
         S.
     """
 
-    states: Tensor
-    rows: Tensor
-    indicators: Tensor | None
+    games: Tensor
+    copies: int
     count: int
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """States (T, N, B) as rows of a table (N * S, ...)."""
+        networks = self.copies * self.games.shape[1]
+        offsets = (torch.arange(networks, device=self.games.device) * self.count).view(1, -1, 1)
+        return self.games.repeat(1, self.copies, 1) + offsets
+
+    @cached_property
+    def indicators(self) -> Tensor | None:
+        """1 where a step was made in a state, (U, S, T * B) in bytes; only for few states."""
+        if self.count > FEW_STATES:
+            return None
+        flat = self.games.transpose(0, 1).reshape(self.games.shape[1], 1, -1)
+        return flat == torch.arange(self.count, device=flat.device).view(1, -1, 1)
 
     def sums(self, x: Tensor) -> Tensor:
         """Sums of x (T, N, B, k) over the steps in each state, (N, S, k)."""
         steps, networks, games, width = x.shape
         if self.indicators is not None:
-            return torch.bmm(self.indicators, x.transpose(0, 1).reshape(networks, steps * games, width))
+            ones = self.indicators.to(x.dtype).repeat(self.copies, 1, 1)
+            return torch.bmm(ones, x.transpose(0, 1).reshape(networks, steps * games, width))
         out = x.new_zeros(networks * self.count, width)
         out.scatter_add_(0, self.rows.reshape(-1, 1).expand(-1, width), x.reshape(-1, width))
         return out.view(networks, self.count, width)
 
-    def part(self, networks: slice) -> Visits:
-        """Those of some of the networks."""
-        chosen = self.states[:, networks]
-        some = None if self.indicators is None else self.indicators[networks]
-        return Visits(chosen, chosen + _offsets(chosen.shape[1], self.count, chosen.device), some, self.count)
-
-
-def _offsets(networks: int, count: int, device: torch.device) -> Tensor:
-    return (torch.arange(networks, device=device) * count).view(1, -1, 1)
-
-
-def visits(states: Tensor, copies: int, count: int, dtype: torch.dtype) -> Visits:
-    """Visits of states (T, U, B) by `copies` networks each: network c * U + u sees the games of u."""
-    repeated = states.repeat(1, copies, 1)
-    rows = repeated + _offsets(repeated.shape[1], count, states.device)
-    indicators = None
-    if count <= FEW_STATES:
-        flat = states.transpose(0, 1).reshape(states.shape[1], 1, -1)
-        indicators = (flat == torch.arange(count, device=states.device).view(1, -1, 1)).to(dtype)
-        indicators = indicators.repeat(copies, 1, 1)
-    return Visits(repeated, rows, indicators, count)
+    def single(self) -> Visits:
+        """The same for one network for each batch of games."""
+        return self if self.copies == 1 else Visits(self.games, 1, self.count)
 
 
 @dataclass(frozen=True)
@@ -203,6 +199,11 @@ class Activations:
         return found
 
 
+def share(activations: Activations) -> None:
+    """Compute once what all passes over parts of these networks share."""
+    _ = activations.slopes
+
+
 def cell(w: Weights, inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """One step of N units: the new state, r, z, n and u, each (N, B, H), from gate inputs (N, B, 3H)."""
     size = w.shape.hidden
@@ -218,7 +219,7 @@ def gate_inputs(w: Weights, rows: Tensor) -> Tensor:
     return w.table.reshape(-1, w.table.shape[-1])[rows]
 
 
-def collected(start: Tensor, steps: list[tuple[Tensor, ...]]) -> Activations:
+def collected(start: Tensor, steps: Sequence[tuple[Tensor, ...]]) -> Activations:
     """What `cell` gave at each step, stacked."""
     after, r, z, n, u = (torch.stack(parts) for parts in zip(*steps, strict=True))
     return Activations(torch.cat([start[None], after[:-1]]), after, r, z, n, u)
@@ -228,7 +229,7 @@ def forward(w: Weights, seen: Visits) -> Activations:
     """Run N networks over the states that were seen."""
     inputs = gate_inputs(w, seen.rows)
     start = h = inputs.new_zeros(*inputs.shape[1:-1], w.shape.hidden)
-    steps = []
+    steps: list[tuple[Tensor, ...]] = []
     for row in inputs.unbind(0):
         steps.append(cell(w, row, h))
         h = steps[-1][0]
@@ -341,7 +342,7 @@ class Push:
 def push_forward(w: Weights, a: Activations, seen: Visits, direction: Tensor) -> Push:
     """Derivative of the outputs of N networks along directions (N, size) of their parameters."""
     v, size = w.shape.unpack(direction), w.shape.hidden
-    table, entered = _tower_push(w, v)
+    table, entered = tower_push(w, v)
     inputs = table.reshape(-1, 3 * size)[seen.rows]
     f = a.slopes
     bias = torch.cat([torch.zeros_like(direction[:, : 2 * size]), v["b_hn"]], -1).unsqueeze(1)
@@ -364,7 +365,7 @@ def _tower_directions(w: Weights, v: dict[str, Tensor]) -> list[tuple[Tensor, Te
     return [*pairs, (gathered(v, "K_i", -1), gathered(v, "b_i", -1).unsqueeze(1))]
 
 
-def _tower_push(w: Weights, v: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+def tower_push(w: Weights, v: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
     """Derivative of the table, and of what enters each layer."""
     entered, x = [], torch.zeros_like(w.tower[0].entered)
     for layer, (weight, bias) in zip(w.tower, _tower_directions(w, v), strict=True):
@@ -401,7 +402,7 @@ def curvature(
     d_dot = backward_scan(source, f.all, a.z, w.recurrent)
     d_m_dot = times_gates(d_dot, f.all) + times_gates(d, f_dot.all)
     d_inputs = torch.cat([d_m_dot[..., : 2 * size], d_dot * f.n + d * f_dot.n], dim=-1)
-    parts = _tower_curvature(w, v, push.entered, pull.of_table, seen.sums(d_inputs))
+    parts = tower_curvature(w, v, push.entered, pull.of_table, seen.sums(d_inputs))
     matrix = over_steps(a.before, d_m_dot) + over_steps(push.before, d_m)
     parts |= _recurrent_blocks(matrix, d_m_dot.sum((0, 2)))
     out = over_steps(a.after, d_out_dot) + over_steps(push.after, d_out)
@@ -419,7 +420,7 @@ def _slopes_dot(a: Activations, push: Push) -> Slopes:
     return Slopes(of_n, of_z, of_r, torch.cat(of_all, dim=-1))
 
 
-def _tower_curvature(
+def tower_curvature(
     w: Weights, v: dict[str, Tensor], entered: list[Tensor], d: Tensor, d_dot: Tensor
 ) -> dict[str, Tensor]:
     """Derivative of `tower_gradient` along a direction."""

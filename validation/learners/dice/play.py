@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from pycrld_econ.validation.backend import Lanes, as_torch, split_seed
-from pycrld_econ.validation.learners.dice import draw_rules, passes
-from pycrld_econ.validation.learners.dice.adjoint import Played
+from pycrld_econ.validation.learners.dice import draw_rules, fused, passes
+from pycrld_econ.validation.learners.dice.adjoint import Played, engine_for
 from pycrld_econ.validation.learners.dice.passes import Weights
 from pycrld_econ.validation.simulators.table_games import SCRIPTS, TableGame
 
@@ -82,6 +82,11 @@ class DeviceGame:
         self.cooperates = table(game.cooperates, torch.int64)
         self.events = {name: table(array.reshape(-1), torch.int64) for name, array in game.events.items()}
         self.width = game.successors.shape[-1]
+        self.arrays = {
+            "starts": np.ascontiguousarray(game.starts, dtype=np.int64),
+            "successors": np.ascontiguousarray(game.successors.reshape(-1, self.width), dtype=np.int64),
+            "branches": np.ascontiguousarray(game.branches.reshape(-1), dtype=np.int64),
+        }
 
     def start(self, u: Tensor) -> Tensor:
         """First states for numbers in [0, 1)."""
@@ -104,6 +109,10 @@ class Seats:
     own: Tensor
     other: Tensor
     player: Tensor
+
+    def strides(self) -> Tensor:
+        """`own` and `other` side by side, (U, 2)."""
+        return torch.cat([self.own, self.other], dim=1)
 
 
 def seats(taken: list[int], actions: int, device: str = "cpu") -> Seats:
@@ -141,6 +150,8 @@ def play(game: DeviceGame, seated: Seats, policies: Weights, u: Tensor) -> Playe
     Played
         With activations.
     """
+    if engine_for(policies.table) is fused:
+        return _played(game, seated, *fused.play(game.arrays, seated.strides(), policies, u))
     steps, count, games = len(u) - 1, u.shape[1], u.shape[2]
     actions, networks = game.game.actions, 2 * count
     offsets = (torch.arange(networks, device=u.device) * game.game.states).view(2, count, 1)
@@ -159,16 +170,27 @@ def play(game: DeviceGame, seated: Seats, policies: Weights, u: Tensor) -> Playe
         states.append(state)
         taken.append(action)
         joints.append(joint)
-    done, rows = torch.stack(taken), torch.stack(joints)
-    size = game.rewards.shape[1]
-    flat = game.rewards.reshape(-1)
+    through = passes.collected(first, cells)
+    return _played(game, seated, torch.stack(states), torch.stack(taken), torch.stack(joints), through)
+
+
+def _played(
+    game: DeviceGame,
+    seated: Seats,
+    states: Tensor,
+    done: Tensor,
+    rows: Tensor,
+    activations: passes.Activations,
+) -> Played:
+    """Games with their rewards, from actions (T, 2 U, B) and rows of the tables."""
+    count, size, flat = rows.shape[1], game.rewards.shape[1], game.rewards.reshape(-1)
     return Played(
-        torch.stack(states),
+        states,
         done[:, :count],
         done[:, count:],
         flat[rows + seated.player * size],
         flat[rows + (1 - seated.player) * size],
-        passes.collected(first, cells),
+        activations,
     )
 
 
