@@ -31,6 +31,7 @@ from pycrld_econ.analysis.regimes import (
     period_of,
     verdict,
 )
+from pycrld_econ.analysis.switching import Branches, branches
 
 __all__ = [
     "BasinImage",
@@ -39,6 +40,7 @@ __all__ = [
     "BifurcationKind",
     "Branch",
     "BranchStatus",
+    "Branches",
     "Certificate",
     "Chart",
     "Diagram",
@@ -55,6 +57,7 @@ __all__ = [
     "basins",
     "bifurcation_diagram",
     "boundary",
+    "branches",
     "certify",
     "chart_of",
     "complex_step",

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['OUTSIDE', 'WEIGHT', 'BifurcationKind', 'BranchStatus', 'Bifurcation', 'Branch', 'Family', 'family_of', 'Place',
-           'tangent_at', 'correct', 'settle', 'outside', 'locate', 'curvature', 'kind_at', 'bifurcations_between',
-           'continuation', 'first_place', 'follow']
+           'tangent_at', 'correct', 'settle', 'outside', 'locate', 'crossing_place', 'curvature', 'kind_at',
+           'bifurcations_between', 'continuation', 'checked_family', 'first_place', 'follow']
 
-# %% ../../nbs/analysis/05_continuation.ipynb #a05c80df
+# %% ../../nbs/analysis/05_continuation.ipynb #55715a75
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from .chart import Chart, chart_of
 
-# %% ../../nbs/analysis/05_continuation.ipynb #9bed6076
+# %% ../../nbs/analysis/05_continuation.ipynb #559f13ed
 class BifurcationKind(StrEnum):
     """What happens where a multiplier crosses the unit circle."""
 
@@ -36,6 +36,7 @@ class BranchStatus(StrEnum):
     BOUND = "reached a bound of the parameter"
     MAX_POINTS = "reached the largest number of points"
     FACE = "went to a face of the simplex: a logit passed 500"
+    CLOSED = "came back to where it began"
     LOST = "the corrector failed at the smallest step"
 
 
@@ -114,7 +115,7 @@ class Branch:
 
 OUTSIDE = 1e-9  # distance from the unit circle within which a multiplier lies on it
 
-# %% ../../nbs/analysis/05_continuation.ipynb #21dc47b2
+# %% ../../nbs/analysis/05_continuation.ipynb #e3b0245f
 @dataclass(frozen=True)
 class Family:
     """Fixed-point equations that depend on a parameter in [low, high], scaled to tau in [0, 1]."""
@@ -123,6 +124,7 @@ class Family:
     support: np.ndarray | None
     low: float
     high: float
+    memory: dict[tuple[float, bytes], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, compare=False)
 
     def value(self, tau: float) -> float:
         "The parameter"
@@ -132,19 +134,29 @@ class Family:
         "The chart of the dynamics"
         return chart_of(self.make(self.value(tau)), self.support)
 
+    def linearised(self, u: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:
+        "G, and the Jacobian of a step (n, n); the last few are remembered, as a place is asked for several things"
+        key = tau, u.tobytes()
+        if key not in self.memory:
+            if len(self.memory) >= 32:
+                self.memory.clear()
+            after, slopes = self.chart(tau).linearised(u)
+            self.memory[key] = after - u, slopes
+        return self.memory[key]
+
     def gap(self, u: np.ndarray, tau: float) -> np.ndarray:
         "G"
-        return self.chart(tau).step(u) - u
+        return self.linearised(u, tau)[0]
 
     def slopes(self, u: np.ndarray, tau: float) -> np.ndarray:
         "Derivative of G by (u, tau), (n, n + 1)"
-        by_u = self.chart(tau).jacobian(u) - np.eye(len(u))
         left, right = max(tau - 1e-6, 0.0), min(tau + 1e-6, 1.0)
-        return np.column_stack([by_u, (self.gap(u, right) - self.gap(u, left)) / (right - left)])
+        by_tau = (self.chart(right).step(u) - self.chart(left).step(u)) / (right - left)
+        return np.column_stack([self.linearised(u, tau)[1] - np.eye(len(u)), by_tau])
 
     def multipliers(self, u: np.ndarray, tau: float) -> np.ndarray:
         "Eigenvalues of a step, largest modulus first"
-        values = np.linalg.eigvals(self.chart(tau).jacobian(u)).astype(complex)
+        values = np.linalg.eigvals(self.linearised(u, tau)[1]).astype(complex)
         return values[np.argsort(-np.abs(values), kind="stable")]
 
 
@@ -156,8 +168,10 @@ def family_of(
         raise ValueError(f"bounds must be increasing, got {(low, high)}")
     if callable(parameter):
         return Family(parameter, support, low, high)
-    if parameter not in dynamics.parameters:
-        raise ValueError(f"unknown parameter {parameter!r}, known are {', '.join(dynamics.parameters)}, or a function")
+    known = getattr(dynamics, "parameters", ())
+    known = () if callable(known) else known
+    if parameter not in known:
+        raise ValueError(f"unknown parameter {parameter!r}, known are {', '.join([*known, 'a function'])}")
     return Family(lambda value: dynamics.with_parameters(**{parameter: value}), support, low, high)
 
 # %% ../../nbs/analysis/05_continuation.ipynb #1d4fd5c9
@@ -216,10 +230,14 @@ def settle(family: Family, u: np.ndarray, tau: float) -> np.ndarray | None:
             return u
     return None
 
-# %% ../../nbs/analysis/05_continuation.ipynb #e01230d2
+# %% ../../nbs/analysis/05_continuation.ipynb #b80a005e
 def outside(multipliers: np.ndarray) -> int:
     "How many multipliers lie outside the unit circle"
     return int((np.abs(multipliers) > 1.0 + OUTSIDE).sum())
+
+
+class _Crossing(ArithmeticError):
+    "The corrector failed, as it does where another branch crosses"
 
 
 def locate(family: Family, before: Place, length: float, k: int) -> tuple[Place, complex] | None:
@@ -229,15 +247,47 @@ def locate(family: Family, before: Place, length: float, k: int) -> tuple[Place,
     def excess(s: float, offset: float) -> float:
         place = correct(family, before, s)[0] if s > 0 else before
         if place is None:
-            raise ArithmeticError("the corrector failed between two points of the branch")
+            raise _Crossing(s)
         return float(np.abs(family.multipliers(place.u, place.tau)[k]) - 1.0 - offset)
 
     offset = 0.0 if excess(0.0, 0.0) * excess(length, 0.0) < 0 else OUTSIDE
     if excess(0.0, offset) * excess(length, offset) > 0:
         return None
-    s = brentq(partial(excess, offset=offset), 0.0, length, xtol=1e-15, rtol=1e-14)
-    place = correct(family, before, s)[0] if s > 0 else before
-    return None if place is None else (place, family.multipliers(place.u, place.tau)[k])
+    try:
+        s = brentq(partial(excess, offset=offset), 0.0, length, xtol=1e-15, rtol=1e-14)
+        place = correct(family, before, s)[0] if s > 0 else before
+    except _Crossing as crossing:
+        s, place = crossing.args[0], None
+    multiplier = 1.0 + 0.0j if place is None else family.multipliers(place.u, place.tau)[k]
+    if place is None or abs(multiplier - 1.0) < 1e-6:
+        near = before.u + s * before.tangent[:-1], before.tau + s * before.tangent[-1]
+        crossed = crossing_place(family, *(near if place is None else (place.u, place.tau)))
+        reach = length if place is None else 1e-5
+        if crossed is None or abs(crossed[1] - near[1]) > reach:
+            return None if place is None else (place, multiplier)
+        return Place(*crossed, before.tangent), 1.0 + 0.0j
+    return place, multiplier
+
+
+def crossing_place(family: Family, u: np.ndarray, tau: float) -> tuple[np.ndarray, float] | None:
+    "Where two branches cross, by Newton's method from nearby; None if they do not"
+    n = len(u)
+
+    def equations(y: np.ndarray) -> np.ndarray:
+        psi, slopes = y[n + 1 : -1], family.slopes(y[:n], y[n])
+        return np.concatenate([family.gap(y[:n], y[n]) + y[-1] * psi, psi @ slopes, [psi @ psi - 1.0]])
+
+    y = np.concatenate([u, [tau], np.linalg.svd(family.slopes(u, tau)[:, :-1])[0][:, -1], [0.0]])
+    for _ in range(12):
+        if not 1e-4 < y[n] < 1.0 - 1e-4:
+            return None
+        rest, steps = equations(y), 1e-5 * np.eye(len(y))
+        slopes = np.column_stack([(equations(y + step) - equations(y - step)) / 2e-5 for step in steps])
+        change = np.linalg.lstsq(slopes, -rest, rcond=None)[0]
+        y = y + change * min(1.0, 0.5 / max(np.abs(change).max(), 1e-300))
+        if np.abs(change).max() < 1e-10 * (1.0 + np.abs(u).max(initial=0.0)):
+            return (y[:n], float(y[n])) if abs(y[-1]) < 1e-9 else None
+    return None
 
 
 def curvature(family: Family, place: Place, null: np.ndarray) -> float:
@@ -289,7 +339,7 @@ def _bifurcation(family: Family, place: Place, multiplier: complex, before: Plac
         residual=float(np.linalg.norm(family.gap(place.u, place.tau))), null=rows,
     )  # fmt: skip
 
-# %% ../../nbs/analysis/05_continuation.ipynb #cd39f5ff
+# %% ../../nbs/analysis/05_continuation.ipynb #0cf996b6
 def continuation(
     dynamics: Any, parameter: str | Callable[[float], Any], X: ArrayLike, start: float, bounds: tuple[float, float],
     *, direction: int = 1, step: float = 0.02, max_points: int = 1000,
@@ -327,15 +377,25 @@ def continuation(
         If the parameter does not exist, an argument leaves its range, no fixed point is found near `X`, or it is not
         isolated.
     """
-    if not bounds[0] <= start <= bounds[1]:
-        raise ValueError(f"start must lie within bounds {bounds}, got {start}")
-    if direction not in (1, -1) or not 0 < step <= 0.2 or max_points < 2:
-        raise ValueError(f"need direction 1 or -1, 0 < step <= 0.2, max_points >= 2, got {direction, step, max_points}")
-    point = dynamics.check_point(X)
-    support = point > 0 if hasattr(dynamics, "available") else None
-    family = family_of(dynamics, parameter, support, *bounds)
+    if direction not in (1, -1):
+        raise ValueError(f"direction must be 1 or -1, got {direction}")
+    family, point = checked_family(dynamics, parameter, X, start, bounds, step, max_points)
     place = first_place(family, point, (start - bounds[0]) / (bounds[1] - bounds[0]), direction)
     return follow(family, place, step, max_points)
+
+
+def checked_family(
+    dynamics: Any, parameter: str | Callable[[float], Any], X: ArrayLike, start: float, bounds: tuple[float, float],
+    step: float, max_points: int,
+) -> tuple[Family, np.ndarray]:  # fmt: skip
+    "The family of the parameter and the point, if the arguments of a continuation are within their ranges"
+    if not bounds[0] <= start <= bounds[1]:
+        raise ValueError(f"start must lie within bounds {bounds}, got {start}")
+    if not 0 < step <= 0.2 or max_points < 2:
+        raise ValueError(f"need 0 < step <= 0.2 and max_points >= 2, got {step, max_points}")
+    point = dynamics.check_point(X) if hasattr(dynamics, "check_point") else np.asarray(X, dtype=float)
+    support = point > 0 if hasattr(dynamics, "available") else None
+    return family_of(dynamics, parameter, support, *bounds), point
 
 
 def first_place(family: Family, X: np.ndarray, tau: float, direction: int) -> Place:
@@ -351,7 +411,7 @@ def first_place(family: Family, X: np.ndarray, tau: float, direction: int) -> Pl
     along = np.append(np.zeros(len(u)), float(direction))
     return Place(u, tau, tangent_at(family, u, tau, along))
 
-# %% ../../nbs/analysis/05_continuation.ipynb #a9088513
+# %% ../../nbs/analysis/05_continuation.ipynb #49382612
 def follow(family: Family, place: Place, largest: float, max_points: int) -> Branch:
     "Follow a branch from a place on it"
     places, events, step, status = [place], [], largest, BranchStatus.MAX_POINTS
@@ -365,11 +425,23 @@ def follow(family: Family, place: Place, largest: float, max_points: int) -> Bra
             continue
         events += bifurcations_between(family, places[-1], ahead, step)
         places.append(ahead)
-        if np.abs(ahead.u).max() > 500.0:
-            status = BranchStatus.FACE
+        ended = _ended(places, largest)
+        if ended is not None:
+            status = ended
             break
         step = min(largest, 1.5 * step if iterations <= 3 else step)
     return _branch(family, places, tuple(events), status)
+
+
+def _ended(places: list[Place], largest: float) -> BranchStatus | None:
+    "Whether a branch is at its end at the last of its places: on a face, or a closed loop"
+    first, last = places[0], places[-1]
+    if np.abs(last.u).max(initial=0.0) > 500.0:
+        return BranchStatus.FACE
+    scale = np.sqrt(_weights(len(last.u)))
+    distance = np.linalg.norm(scale * np.append(last.u - first.u, last.tau - first.tau))
+    ahead = (scale**2 * first.tangent) @ last.tangent > 0.9
+    return BranchStatus.CLOSED if len(places) > 10 and ahead and distance < 0.75 * largest else None
 
 
 def _end(place: Place) -> BranchStatus:

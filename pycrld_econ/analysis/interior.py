@@ -107,13 +107,15 @@ def first_places(chart: Chart, count: int, rng: np.random.Generator) -> np.ndarr
         return rng.normal(size=(count, chart.size))
     return np.nan_to_num(chart.to(chart.dynamics.random_points(count, rng)))
 
-# %% ../../nbs/analysis/09_interior.ipynb #56def796
+# %% ../../nbs/analysis/09_interior.ipynb #9019836e
 def search_charts(
     dynamics: Any, supports: Iterable[np.ndarray | None], starts: int, rng: int | np.random.Generator | None,
     tolerance: float,
 ) -> FixedPoints:  # fmt: skip
     "Fixed points on each of several supports, one after the other"
-    generator, pure, mixed, failed = np.random.default_rng(rng), [], [], 0
+    generator, failed = np.random.default_rng(rng), 0
+    pure: list[FixedPoint] = []
+    mixed: list[FixedPoint] = []
     for support in (searched := list(supports)):
         chart = chart_of(dynamics, support)
         if chart.size == 0:
