@@ -51,7 +51,7 @@ class Bifurcation:
     residual: float  # Euclidean distance that a step moves the coordinates
     null: np.ndarray  # point_shape, direction in logits of the crossing multiplier, real part
 
-# %% ../../nbs/analysis/05_continuation.ipynb #812bc477
+# %% ../../nbs/analysis/05_continuation.ipynb #ae4455c3
 @dataclass(frozen=True)
 class Branch:
     """A branch of fixed points.
@@ -105,9 +105,10 @@ class Branch:
         """
         height, artists = np.moveaxis(self.points, 0, -1)[place], []
         style = {"color": "k", **style}
-        for stable, line in ((True, "-"), (False, "--")):
-            shown = np.where(self.stable == stable, height, np.nan)
-            artists += ax.plot(self.parameter, shown, line, **style)
+        repels = ~self.stable
+        beside = repels | np.append(repels[1:], False) | np.append(False, repels[:-1])  # so that lines have no gaps
+        for shown, line in ((self.stable, "-"), (beside, "--")):
+            artists += ax.plot(self.parameter, np.where(shown, height, np.nan), line, **style)
         for mark in self.bifurcations:
             artists += ax.plot(mark.parameter, mark.X[place], "o", mfc="w", mec=style["color"], ms=5)
         return artists

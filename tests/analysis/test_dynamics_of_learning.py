@@ -31,7 +31,12 @@ from pycrld_econ.analysis import (
 )
 from pycrld_econ.analysis.basins import cluster
 from pycrld_econ.analysis.lyapunov import _Matrices
-from pycrld_econ.environments import EcologicalPublicGood, SocialDilemma, TwoStateMatchingPennies
+from pycrld_econ.environments import (
+    EcologicalPublicGood,
+    RockPaperScissors,
+    SocialDilemma,
+    TwoStateMatchingPennies,
+)
 
 HUNT = SocialDilemma(R=1.0, T=0.8, S=-0.5, P=0.0)
 GOOD = EcologicalPublicGood(N=3, f=1.2, c=5, m=-5, qc=0.2, qr=0.1)
@@ -137,6 +142,17 @@ def test_saddles_are_not_called_rest() -> None:
     told = verdict(dynamics, np.tile([5 / 7, 2 / 7], (2, 1, 1)), horizon=100)
     assert told.motion is not Motion.TRANSIENT
     assert np.abs(told.multipliers).max(initial=0) > 1 or told.motion is Motion.DRIFT
+
+
+def test_chaos_is_called_chaos() -> None:
+    """SARSA learners in rock, paper, scissors with asymmetric ties: a bounded orbit with a settled exponent."""
+    dynamics = StrategySARSA(RockPaperScissors(0.5, -0.3), 0.02, 0.0, 20.0)
+    told = verdict(dynamics, dynamics.random_softmax_strategy(1))
+    assert told.motion is Motion.CHAOS and told.period == 0 and told.spectrum is not None
+    exponents, error = told.spectrum.exponents, told.spectrum.error
+    assert exponents[0] > 20 * error[0] and abs(exponents[1]) < 1e-3 and told.spectrum.peaks.max() < 10
+    assert 2 < told.spectrum.dimension < 4
+    assert exponents.sum() < -0.02  # volumes shrink: an attractor
 
 
 def test_refusals() -> None:

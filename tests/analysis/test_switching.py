@@ -45,7 +45,7 @@ def test_transcritical_points_exchange_stability(place: tuple[float, float], alp
     assert mark.kind is BifurcationKind.TRANSCRITICAL
     assert mark.parameter == pytest.approx(critical, abs=1e-8)
     for branch in tree.found[2:]:
-        assert bool(branch.stable[0]) == bool(branch.parameter[0] > critical)
+        assert bool(branch.stable[1]) == bool(branch.parameter[1] > critical)
         x, y = branch.points[:, :, 0, 0].T
         gap = np.log(x / (1 - x)) - np.log(p[0] / (1 - p[0])) - beta * branch.parameter * (y - p[1])
         np.testing.assert_allclose(gap, 0, atol=1e-8)
