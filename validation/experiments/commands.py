@@ -14,6 +14,7 @@ from pycrld_econ.validation.experiments import registry
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 KIND_FILE = "experiment.yaml"
+SHOWN = 6  # numbers printed at the end; metrics.csv has all
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -61,7 +62,8 @@ def train(arguments: Sequence[str]) -> int:
         loop.prepare(folder, config)
     _mark(folder, given.kind)
     result = loop.train(trainer, folder, config, kind.checkpoint_every, unit=kind.unit)
-    numbers = "  ".join(f"{key} {value:.4g}" for key, value in result.metrics.items())
+    shown = list(result.metrics.items())[:SHOWN]
+    numbers = "  ".join(f"{key} {value:.4g}" for key, value in shown)
     sys.stdout.write(f"{folder}: {result.done} {kind.unit}s, {result.status.value}\n{numbers}\n")
     return 0 if result.status is loop.RunStatus.FINISHED else 130
 
