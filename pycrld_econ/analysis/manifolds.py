@@ -61,7 +61,7 @@ def _solve_back(
         u[bad] -= np.clip(np.einsum("bij,bj->bi", inverse, error[bad]), -2.0, 2.0)
     return u, bad
 
-# %% ../../nbs/analysis/10_manifolds.ipynb #7676e467
+# %% ../../nbs/analysis/10_manifolds.ipynb #fd64eb94
 def manifolds(
     dynamics: Any, X: ArrayLike, *, steps: int = 200, epsilon: float = 1e-6, density: int = 8, largest: float = 30.0
 ) -> dict[str, list[np.ndarray]]:
@@ -116,15 +116,32 @@ def _curve(
     "One half of a manifold"
     factor = max(multiplier, 1.0 / multiplier)
     segment = u + epsilon * factor ** (np.arange(density) / density)[:, None] * along
-    pieces = [u[None]]
-    for _ in range(steps):
-        pieces.append(segment)
-        if multiplier > 1.0:
-            segment = chart.step(segment)
-        else:
-            segment, bad = _solve_back(chart, segment, segment - (chart.step(segment) - segment), 1e-11)
-            segment = segment[: int(np.argmax(bad))] if bad.any() else segment
+    if multiplier > 1.0:
+        return _forwards(chart, u, segment, steps, largest)
+    pieces = [u[None], segment]
+    for _ in range(steps - 1):
+        guess = _extrapolated(pieces[1:])
+        segment, bad = _solve_back(chart, segment, 2 * segment - chart.step(segment) if guess is None else guess, 1e-11)
+        segment = segment[: int(np.argmax(bad))] if bad.any() else segment
         segment = segment[np.abs(segment).max(-1) <= largest] if len(segment) else segment
         if not len(segment):
             break
+        pieces.append(segment)
     return chart.back(np.concatenate(pieces))
+
+
+def _extrapolated(pieces: list[np.ndarray]) -> np.ndarray | None:
+    "Where the next segment lies, from the last three; None if there are no three of the same size"
+    if len(pieces) < 3 or len({len(piece) for piece in pieces[-3:]}) > 1:
+        return None
+    return 3.0 * pieces[-1] - 3.0 * pieces[-2] + pieces[-3]
+
+
+def _forwards(chart: Chart, u: np.ndarray, segment: np.ndarray, steps: int, largest: float) -> np.ndarray:
+    "The images of a segment, one after the other, as far as coordinates stay below `largest`"
+    runs = chart.dynamics.ensemble(chart.back(segment), steps, record="all")
+    points = np.swapaxes(np.stack(list(runs.records)), 0, 1)  # (steps, density, *point_shape)
+    with np.errstate(invalid="ignore"):
+        inside = np.abs(chart.to(points)).max(-1) <= largest
+    kept = steps if inside.all() else int(np.argmin(inside.all(-1)))
+    return np.concatenate([chart.back(u)[None], points[:kept].reshape(-1, *points.shape[2:])])

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # %% auto #0
-__all__ = ['Entry', 'SHADES', 'NO_SHADE', 'CORNERS', 'base_point', 'shade_basins', 'plot_nullclines', 'plot_manifolds',
-           'to_ternary', 'ternary_axes', 'ternary_grid', 'plot_ternary_flow']
+__all__ = ['Entry', 'NULLCLINE', 'SHADES', 'NO_SHADE', 'LAYERS', 'CORNERS', 'base_point', 'shade_basins', 'resampled',
+           'checked_weights', 'visited', 'plot_nullclines', 'plot_manifolds', 'checked_layers', 'draw_layers',
+           'layer_handles', 'to_ternary', 'ternary_axes', 'ternary_grid', 'plot_ternary_flow']
 
-# %% ../../nbs/plots/20_layers.ipynb #4eb2d153
+# %% ../../nbs/plots/20_layers.ipynb #1fbe6766
 Entry = tuple[int, int, int]  # agent, state (or observation), action
+NULLCLINE = "#5b6b7a"
 SHADES = ("#f3e3c3", "#cfe0ec", "#dfd6e8", "#d8e8d0", "#f0d5d5")  # pale, so that arrows stay readable
 NO_SHADE = "#ffffff"  # of starts that do not come to rest
 
@@ -70,7 +72,74 @@ def shade_basins(
     ax.set(xlim=limits[0], ylim=limits[1])
     return [shown]
 
-# %% ../../nbs/plots/20_layers.ipynb #519e0c0a
+# %% ../../nbs/plots/20_layers.ipynb #e76b3351
+def resampled(
+    samples: ArrayLike, weights: ArrayLike | None, count: int, rng: int | np.random.Generator | None = None
+) -> np.ndarray:
+    """Samples drawn with given probabilities.
+
+    Parameters
+    ----------
+    samples : (k, ...) array
+        What to draw from.
+    weights : (k,) array >= 0, optional
+        How likely each sample is, up to a factor. None: all the same.
+    count : int, >= 1
+        How many to draw.
+    rng : int, Generator or None
+        Source of the first tooth of the comb.
+
+    Returns
+    -------
+    (count, ...) array
+        In the order of `samples`.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit, or are all 0.
+    """
+    rows = np.asarray(samples, dtype=float)
+    shares = checked_weights(weights, len(rows))
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    teeth = (np.random.default_rng(rng).random() + np.arange(count)) / count
+    return rows[np.minimum(np.searchsorted(np.cumsum(shares), teeth, side="right"), len(rows) - 1)]
+
+
+def checked_weights(weights: ArrayLike | None, count: int) -> np.ndarray:
+    "Probabilities of `count` samples"
+    shares = np.ones(count) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != (count,) or (shares < 0).any() or not shares.sum() > 0:
+        raise ValueError(f"weights must hold {count} numbers >= 0 that are not all 0, got {weights!r}")
+    return shares / shares.sum()
+
+
+def visited(
+    dynamics: Any, starts: ArrayLike | int = 20, Tmax: int = 200, *, rng: int | np.random.Generator | None = 0
+) -> np.ndarray:
+    """Points that learning meets, each one step apart: as frequent as learning is there.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        What learns.
+    starts : (k, *point_shape) array or int
+        Where trajectories start, or a number of random points.
+    Tmax : int, >= 1
+        Number of points of each.
+    rng : int, Generator or None
+        Source of random starts.
+
+    Returns
+    -------
+    (n, *point_shape) array
+        For `samples` of a portrait or of nullclines.
+    """
+    first = dynamics.random_points(starts, rng) if isinstance(starts, int) else np.asarray(starts, dtype=float)
+    return np.concatenate([dynamics.trajectory(start, Tmax)[0] for start in first])
+
+# %% ../../nbs/plots/20_layers.ipynb #a2630185
 def plot_nullclines(
     dynamics: Any, x: Entry, y: Entry, ax: Axes, base: ArrayLike | None = None, *, resolution: int = 101,
     samples: ArrayLike | None = None, weights: ArrayLike | None = None,
@@ -98,20 +167,20 @@ def plot_nullclines(
     from pycrld_econ.analysis import slice_starts
 
     hidden = base_point(dynamics, base)[None] if samples is None else dynamics.check_point(samples, "samples")
-    shares = np.ones(len(hidden)) if weights is None else np.asarray(weights, dtype=float)
-    if shares.shape != (len(hidden),) or (shares < 0).any() or not shares.sum() > 0:
-        raise ValueError(f"weights must hold {len(hidden)} numbers >= 0 that are not all 0, got {weights!r}")
+    shares = checked_weights(weights, len(hidden))
     grid = np.linspace(1e-4, 1 - 1e-4, resolution)
-    points = np.stack([slice_starts(dynamics, point, x, y, grid) for point in hidden])
-    change = np.tensordot(shares / shares.sum(), dynamics.step(points)[0] - points, 1)
+    changes = np.zeros((2, resolution, resolution))
+    for point, share in zip(hidden, shares, strict=True):  # one at a time: a grid of many points fills the memory
+        points = slice_starts(dynamics, point, x, y, grid)
+        moved = dynamics.step(points)[0] - points
+        changes += share * np.stack([moved[(..., *entry)] for entry in (x, y)])
     artists = []
-    for entry, line in ((x, "-"), (y, "--")):
-        height = change[(..., *entry)]
+    for height, line in zip(changes, ("-", "--"), strict=True):
         if height.min() < 0 < height.max():
-            artists.append(ax.contour(grid, grid, height, [0.0], colors=[INK], linestyles=[line], linewidths=1.0))
+            artists.append(ax.contour(grid, grid, height, [0.0], colors=[NULLCLINE], linestyles=[line], linewidths=0.9))
     return artists
 
-# %% ../../nbs/plots/20_layers.ipynb #ad57e071
+# %% ../../nbs/plots/20_layers.ipynb #97501dc2
 def plot_manifolds(
     dynamics: Any, X: ArrayLike, x: Entry, y: Entry, ax: Axes, *, steps: int = 2000,
     colors: tuple[str, str] = (INK, "C1"),
@@ -139,11 +208,77 @@ def plot_manifolds(
     from pycrld_econ.analysis import manifolds
 
     artists: list[Any] = []
-    curves = manifolds(dynamics, X, steps=steps)
+    curves = manifolds(dynamics, X, steps=steps, epsilon=1e-3, density=4, largest=12.0)  # finer is not seen
     for (side, line), colour in zip((("stable", "-"), ("unstable", "--")), colors, strict=True):
         for curve in curves[side]:
             artists += ax.plot(curve[(..., *x)], curve[(..., *y)], line, color=colour, lw=1.4, zorder=3)
     return artists
+
+# %% ../../nbs/plots/20_layers.ipynb #eda0dc23
+LAYERS = ("basins", "nullclines", "manifolds")
+
+
+def checked_layers(layers: Any) -> dict[str, dict[str, Any]]:
+    "Names of layers, or names and options, as names and options"
+    named = {name: {} for name in layers} if not isinstance(layers, dict) else dict(layers)
+    for name in named:
+        if name not in LAYERS:
+            raise ValueError(f"layers must be among {', '.join(LAYERS)}, got {name!r}")
+    return named
+
+
+def draw_layers(
+    dynamics: Any, layers: dict[str, dict[str, Any]], x: Entry, y: Entry, ax: Axes, *, base: ArrayLike | None = None,
+    samples: ArrayLike | None = None, weights: ArrayLike | None = None, saddles: ArrayLike = (),
+) -> dict[str, list[Any]]:  # fmt: skip
+    """Draw layers onto a panel.
+
+    Parameters
+    ----------
+    dynamics, x, y, ax, base
+        As for `shade_basins`.
+    layers : dict
+        Options of `shade_basins`, `plot_nullclines` and `plot_manifolds`, by "basins", "nullclines" and "manifolds".
+    samples, weights
+        As for `plot_nullclines`; without a base, basins are those around the mean of the samples.
+    saddles : (k, *point_shape) array
+        Fixed points whose manifolds are drawn.
+
+    Returns
+    -------
+    dict of lists of artists
+        By the names of the layers.
+    """
+    if layers and x[:2] == y[:2] and set(layers) & {"basins", "nullclines"}:
+        raise ValueError(f"basins and nullclines need coordinates in different rows, got {x} and {y}")
+    if base is None and samples is not None:
+        points = np.asarray(samples, dtype=float)
+        base = np.tensordot(checked_weights(weights, len(points)), points, 1)
+    artists: dict[str, list[Any]] = {}
+    if "basins" in layers:
+        artists["basins"] = shade_basins(dynamics, x, y, ax, base, **layers["basins"])
+    if "nullclines" in layers:
+        options = {"samples": samples, "weights": weights} | layers["nullclines"]
+        artists["nullclines"] = plot_nullclines(dynamics, x, y, ax, base, **options)
+    if "manifolds" in layers:
+        drawn = [plot_manifolds(dynamics, saddle, x, y, ax, **layers["manifolds"]) for saddle in np.asarray(saddles)]
+        artists["manifolds"] = [artist for lines in drawn for artist in lines]
+    return artists
+
+
+def layer_handles(layers: dict[str, list[Any]]) -> list[Any]:
+    "Entries of a legend for layers that were drawn"
+    from matplotlib.lines import Line2D
+
+    known = {
+        "nullclines": (("-", NULLCLINE, 0.9, "no change to the right"), ("--", NULLCLINE, 0.9, "no change upwards")),
+        "manifolds": (("-", INK, 1.4, "stable manifold"), ("--", "C1", 1.4, "unstable manifold")),
+    }
+    return [
+        Line2D([], [], linestyle=line, color=colour, linewidth=width, label=label)
+        for name, artists in layers.items() if artists
+        for line, colour, width, label in known.get(name, ())
+    ]  # fmt: skip
 
 # %% ../../nbs/plots/20_layers.ipynb #4db1875e
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
