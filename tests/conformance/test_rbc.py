@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pycrld_econ.validation.simulators.rbc import Compat, Economy, EconomyConfig, Grids, World
+from pycrld_econ.agents import StrategyActorCritic
+from pycrld_econ.validation.simulators.rbc import Compat, Economy, EconomyConfig, Grids, World, exact
 
 ONE_STEP = {"f64": 1e-12, "f32": 3e-6}
 FREE_RUNNING = {"f64": 1e-10, "f32": 5e-4}
@@ -131,3 +132,125 @@ def test_published_layouts(case: Recording) -> None:
         for name in ("consumer", "firm", "government"):
             found = getattr(economy, f"{name}_states")()
             np.testing.assert_allclose(found, case.data[f"f64_full_{name}_states"][:, t], rtol=1e-7)
+
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+class Tiny:
+    """A recorded exact instance."""
+
+    def __init__(self, data: dict[str, np.ndarray]) -> None:
+        given = json.loads(str(data["config"])) if "config" in data else {"defaults": TINY, "overrides": {}}
+        self.data, c = data, given["defaults"] | given["overrides"]
+        theta = c["theta"]
+        world = World(
+            interest_rate=c["interest"],
+            consumer_theta=theta[0],
+            paretoscaletheta=4.0 if len(theta) > 1 else None,
+            crra_param=c["eta"],
+            production_alpha=c["alpha"],
+            initial_capital=c["K"],
+            use_importer=bool(c["use_imp"]),
+            importer_price=c["imp_price"],
+            importer_quantity=c["imp_q"],
+        )
+        grids = Grids(*(tuple(map(float, c[key])) for key in ("cons", "work")),
+                      *(tuple(tuple(map(float, row)) for row in c[key]) for key in ("firm", "gov")))  # fmt: skip
+        self.config = EconomyConfig(c["NC"], c["NF"], world, grids, Compat.original())
+        np.testing.assert_allclose(self.config.thetas(), theta, rtol=1e-15)
+        self.budgets, self.stocks = np.array(c["bgrid"], float), np.array(c["ygrid"], float)
+        self.agents = c["NC"] + c["NF"] + 1
+
+    def grid_game(self) -> exact.GridGame:
+        return exact.grid_game(self.config, self.budgets, self.stocks)
+
+    def policies(self) -> list[np.ndarray]:
+        return [self.data[f"X{i}"] for i in range(self.agents)]
+
+
+TINY = {
+    "NC": 2, "NF": 1, "cons": [0, 1], "work": [0, 100], "firm": [[100, 1, 0], [100, 2, 0], [200, 1, 0], [200, 2, 0]],
+    "gov": [[0, 0], [0.5, 0.5]], "bgrid": [0, 200], "ygrid": [0, 1, 2], "alpha": 1.0, "K": 1.0,
+    "theta": [0.01, 0.01 * 0.5**0.25], "eta": 0.1, "interest": 0.0, "use_imp": 0, "imp_price": 500.0, "imp_q": 100.0,
+}  # fmt: skip
+
+
+def tiny(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in sorted(folder.glob("tiny_*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            yield path.stem, Tiny(dict(data))
+
+
+@pytest.mark.reference("rbc", tiny)
+def test_grid_games(case: Tiny) -> None:
+    game, d = case.grid_game(), case.data
+    assert game.state_dims == tuple(d["state_dims"]) and game.action_dims == tuple(d["action_dims"])
+    np.testing.assert_array_equal(game.joint_actions, d["joint_actions"])
+    np.testing.assert_allclose(game.rewards, d["R"], **EXACT)
+    theirs = exact.GridGame(
+        game.state_dims, game.action_dims, game.joint_actions, d["R"], d["succ"], d["weight"]
+    )
+    np.testing.assert_allclose(game.transition(), theirs.transition(), **EXACT)
+
+
+@pytest.mark.reference("rbc", tiny)
+def test_values_and_best_responses(case: Tiny) -> None:
+    game, policies, gamma = case.grid_game(), case.policies(), float(case.data["gamma"])
+    np.testing.assert_allclose(
+        exact.values(game, policies, gamma), case.data["V_of_X"], rtol=1e-10, atol=1e-10
+    )
+    for key in (key for key in case.data if key.startswith("BR_value_")):
+        agent = int(key.removeprefix("BR_value_"))
+        policy, value = exact.best_response(game, policies, agent, gamma)
+        np.testing.assert_allclose(value, case.data[key], rtol=1e-10, atol=1e-10)
+        rewards, transition = exact.response_rewards(game, policies, agent)
+        gains = rewards + gamma * transition @ value
+        states = np.arange(len(value))
+        theirs = case.data[f"BR_policy_{agent}"]
+        np.testing.assert_allclose(gains[states, policy], gains[states, theirs], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.reference("rbc", tiny)
+def test_learning_on_grid_games(case: Tiny) -> None:
+    rule = json.loads(str(case.data["crld"]))
+    env = case.grid_game().game(tuple(rule["reward_scale"]))
+    learner = StrategyActorCritic(env, rule["alpha"], rule["gamma"], use_prefactor=True)
+    X = np.zeros((env.N, env.Z, env.M))
+    for agent, policy in enumerate(case.policies()):
+        X[agent, :, : policy.shape[1]] = policy
+    wanted = sorted({int(key.split("_")[1][4:]) for key in case.data if key.startswith("crld_step")})
+    for t in range(1, wanted[-1] + 1):
+        X, _ = learner.step(X)
+        if t in wanted:
+            for agent in range(env.N):
+                theirs = case.data[f"crld_step{t}_X{agent}"]
+                np.testing.assert_allclose(X[agent, :, : theirs.shape[1]], theirs, rtol=0, atol=1e-10)
+
+
+def trees(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in sorted(folder.glob("tree_*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            yield path.stem, Tiny(dict(data))
+
+
+@pytest.mark.reference("rbc", trees)
+def test_reachable_trees(case: Tiny) -> None:
+    d, consumers = case.data, case.config.num_consumers
+    s0 = d["s0"]
+    names = ("price", "wage", "stock", "rationed")
+    start = {name: s0[None, k : k + 1] for k, name in enumerate(names)}
+    start |= {"tax": s0[None, 4:6], "budget": s0[None, 6 : 6 + consumers]}
+    start |= {"firm_budget": s0[None, -2:-1], "capital": s0[None, -1:]}
+    tree = exact.reachable_tree(case.config, start, len(d["n_states"]) - 1)
+    assert [len(level) for level in tree.levels] == d["n_states"].tolist()
+    first, second = (level[np.lexsort(level.T[::-1])] for level in tree.levels[1:3])
+    np.testing.assert_allclose(first, d["level1"], **EXACT)
+    np.testing.assert_allclose(second[: len(d["level2_sorted"])], d["level2_sorted"], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(tree.levels[1][tree.successors[0]], d["level1"][d["next0"]], **EXACT)
+    np.testing.assert_allclose(tree.rewards[0], d["reward0"], **EXACT)
+    gamma = float(d["gamma"])
+    np.testing.assert_allclose(tree.uniform_return(gamma), d["uniform_return"], rtol=1e-11)
+    assert tree.best_total(gamma, consumers) == pytest.approx(
+        float(d["max_total_consumer_return"]), rel=1e-11
+    )

@@ -50,8 +50,9 @@ class World:
         Posted before the first step; at least 0.
     initial_consumer_endowment, initial_firm_endowment : float
         First budgets; at least 0 for consumers. None: 22,000 a consumer, for each firm.
-    initial_capital : str
-        twolevel: 5000 for the first half of the firms, 10000 for the others; proportional: 0.2 (i + 1); unit: 1.
+    initial_capital : str or float
+        twolevel: 5000 for the first half of the firms, 10000 for the others; proportional: 0.2 (i + 1); unit: 1; or
+        a number > 0 for all.
     interest_rate : float
         On positive budgets, each step; at least 0.
     consumer_theta : float
@@ -82,7 +83,7 @@ class World:
     initial_stocks: float = 0.0
     initial_consumer_endowment: float = 2000.0
     initial_firm_endowment: float | None = None
-    initial_capital: str = "twolevel"
+    initial_capital: str | float = "twolevel"
     interest_rate: float = 0.1
     consumer_theta: float = 0.01
     paretoscaletheta: float | None = 4.0
@@ -112,10 +113,13 @@ class World:
             raise ValueError(f"technology must be > 0 and finite, got {self.technology!r}")
         if self.paretoscaletheta is not None and not self.paretoscaletheta > 0:
             raise ValueError(f"paretoscaletheta must be > 0 or None, got {self.paretoscaletheta!r}")
-        if self.initial_capital not in CAPITALS:
+        capital = self.initial_capital
+        if isinstance(capital, str) and capital not in CAPITALS:
             raise ValueError(
-                f"initial_capital must be one of {', '.join(CAPITALS)}, got {self.initial_capital!r}"
+                f"initial_capital must be one of {', '.join(CAPITALS)} or a number, got {capital!r}"
             )
+        if not isinstance(capital, str) and not 0 < capital < math.inf:
+            raise ValueError(f"initial_capital must be > 0, got {capital!r}")
         alpha = self.production_alpha
         if isinstance(alpha, str) and alpha not in ALPHAS:
             raise ValueError(
@@ -224,12 +228,12 @@ class EconomyConfig:
 
     def capitals(self) -> np.ndarray:
         """First capital (NF,)."""
-        firms = np.arange(self.num_firms)
-        if self.world.initial_capital == "twolevel":
+        firms, capital = np.arange(self.num_firms), self.world.initial_capital
+        if capital == "twolevel":
             return np.where(firms < self.num_firms // 2, 5000.0, 10000.0)
-        return (
-            0.2 * (firms + 1.0) if self.world.initial_capital == "proportional" else np.ones(self.num_firms)
-        )
+        if capital == "proportional":
+            return 0.2 * (firms + 1.0)
+        return np.full(self.num_firms, 1.0 if capital == "unit" else float(capital))
 
     def alphas(self) -> np.ndarray:
         """Labour's exponents (NF,)."""

@@ -181,16 +181,18 @@ def consume(e: int, row: int, k: Constants, s: State, a: Choices, o: Outcome) ->
     """Money and rewards of consumers; prices are those before the step."""
     firms, consumers = o.consumption.shape[1], o.consumption.shape[2]
     utilities(e, row, k, o)
+    for j in range(consumers):
+        o.value[row, j] = k.dust[0]
     for i in range(firms):
         p = s.price[e, i]
         for j in range(consumers):
-            s.budget[e, j] -= p * o.consumption[e, i, j]
+            o.value[row, j] -= p * o.consumption[e, i, j]
     share = o.revenue[e] / consumers
     for j in range(consumers):
         hours = k.hours[a.hours[e, j]]
         earned = s.wage[e, a.employer[e, j]] * hours
         o.consumer_reward[e, j] -= 0.5 * s.theta[e, j] * hours
-        b = s.budget[e, j] + (k.dust[0] + (earned - s.tax[e, 0] * earned) + share)
+        b = s.budget[e, j] + ((o.value[row, j] + (earned - s.tax[e, 0] * earned)) + share)
         s.budget[e, j] = b + k.interest[0] * b if b > 0.0 else b
 
 
