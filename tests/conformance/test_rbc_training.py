@@ -1,0 +1,149 @@
+"""Training in the real-business-cycle economy against recordings of the original functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from pycrld_econ.validation.experiments import rbc_curriculum as curriculum  # noqa: E402
+from pycrld_econ.validation.learners.policy_gradient import (  # noqa: E402
+    PolicyGradientLearner,
+    PolicyGradientSettings,
+    Samples,
+    discounted_returns,
+)
+from pycrld_econ.validation.learners.policy_gradient_networks import (  # noqa: E402
+    HeadedPolicy,
+    PolicyShape,
+    digits,
+    expand_digits,
+)
+from pycrld_econ.validation.simulators.rbc import EconomyConfig, Grids, World  # noqa: E402
+
+MOVED = 2e-5  # of parameters, absolute
+SCALES = {"consumer": 5.0, "firm": 30000.0, "government": 1000.0}
+
+
+def units(folder: Path) -> Iterator[tuple[str, Any]]:
+    if (folder / "train_units.npz").exists():
+        with np.load(folder / "train_units.npz", allow_pickle=False) as data:
+            yield "train_units", dict(data)
+
+
+@pytest.mark.reference("rbc", units)
+def test_digits(case: dict[str, np.ndarray]) -> None:
+    found = digits(torch.from_numpy(case["digit_in"]), case["digit_out"].shape[-1])
+    np.testing.assert_allclose(found, case["digit_out"], rtol=0, atol=1e-6)
+    columns = case["digit_multi_dims"].tolist()
+    size = (case["digit_multi_out"].shape[-1] - case["digit_multi_in"].shape[-1]) // len(columns) + 1
+    found = expand_digits(torch.from_numpy(case["digit_multi_in"]), columns, size)
+    np.testing.assert_allclose(found, case["digit_multi_out"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.reference("rbc", units)
+def test_schedules(case: dict[str, np.ndarray]) -> None:
+    """Those of the short template, which are the defaults."""
+    plan, grids = curriculum.Curriculum(), Grids()
+    firm, taxes = np.array(grids.firm), np.array(grids.government)
+    for k, episode in enumerate(case["episodes"].tolist()):
+        assert plan.theta_coefficient(episode) == pytest.approx(case["theta_coef"][k], rel=1e-6, abs=1e-9)
+        assert plan.entropy_coefficient(episode, "consumer") == pytest.approx(case["entropy_coef"][k])
+        np.testing.assert_array_equal(plan.firm_mask(episode, firm), case["firm_mask"][k])
+        np.testing.assert_array_equal(plan.government_mask(episode, taxes), case["government_mask"][k])
+        assert [plan.trains(episode, kind) for kind in curriculum.TYPES] == case["train_flags"][k].tolist()
+
+
+@pytest.mark.reference("rbc", units)
+def test_rewards_and_returns(case: dict[str, np.ndarray]) -> None:
+    for key in (key for key in case if key.startswith("returns_out_g")):
+        gamma = float(key.removeprefix("returns_out_g"))
+        found = discounted_returns(torch.from_numpy(case["returns_in"]), gamma, compounding=False)
+        np.testing.assert_allclose(found, case[key], rtol=1e-6, atol=1e-6)
+    total = curriculum.government_rewards(case["gov_cr"], case["gov_fr"], 0.0025)
+    np.testing.assert_allclose(total, case["gov_out_total"], rtol=1e-6)
+    alone = curriculum.government_rewards(case["gov_cr"], case["gov_fr"], 0.0)
+    np.testing.assert_allclose(alone, case["gov_out_consumeronly"], rtol=1e-6)
+
+
+@pytest.mark.reference("rbc", units)
+def test_disutilities_of_labour(case: dict[str, np.ndarray]) -> None:
+    for key in (key for key in case if key.startswith("theta_") and key != "theta_coef"):
+        config = EconomyConfig(int(key.removeprefix("theta_")), 1, World())
+        np.testing.assert_allclose(config.thetas(), case[key], rtol=1e-12)
+
+
+class Update:
+    """A recorded update of one type."""
+
+    def __init__(self, kind: str, data: dict[str, np.ndarray]) -> None:
+        self.kind, self.data = kind, data
+        heads = sorted(key for key in data if key.startswith("p0.action_heads.") and key.endswith(".bias"))
+        sizes = [len(data[key]) for key in heads] or [len(data["p0.fc3.bias"])]
+        self.shape = PolicyShape(0, data["states"].shape[-1], tuple(sizes))
+
+    def policy(self) -> HeadedPolicy:
+        policy = HeadedPolicy(self.shape, 0)
+        given = {key.removeprefix("p0."): value for key, value in self.data.items() if key.startswith("p0.")}
+        policy.load_parameters(
+            {name: torch.from_numpy(value) for name, value in given.items()}, "the recording"
+        )
+        return policy
+
+    def inputs(self, scale: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        states = torch.from_numpy(self.data["states"] / scale).flatten(0, 1)
+        return states[..., 0, :0], states
+
+    def samples(self, scale: np.ndarray) -> Samples:
+        d = self.data
+        public, private = self.inputs(scale)
+        rewards = torch.from_numpy(d["rewards"]) / SCALES[self.kind]
+        actions = torch.from_numpy(d["actions"].astype(np.int64))
+        actions = actions if actions.dim() == 4 else actions.unsqueeze(-1)
+        mask = torch.from_numpy(d["mask"]) if "mask" in d else None
+        returns = discounted_returns(rewards, 0.9999, compounding=False)
+        return Samples(public, private, actions.flatten(0, 1), returns.flatten(0, 1), mask)
+
+
+def updates(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in sorted(folder.glob("train_update_*.npz")):
+        with np.load(path, allow_pickle=False) as data, np.load(folder / "train_units.npz") as other:
+            kind = path.stem.removeprefix("train_update_")
+            yield kind, (Update(kind, dict(data)), other[f"scale_{kind}"])
+
+
+@pytest.mark.reference("rbc", updates)
+def test_forward_passes(case: tuple[Update, np.ndarray]) -> None:
+    update, scale = case
+    policy = update.policy()
+    with torch.no_grad():
+        logits, values = policy(*update.inputs(scale))
+        probabilities = policy.probabilities(logits).split(list(update.shape.heads), dim=-1)
+    shape = update.data["rewards"].shape
+    np.testing.assert_allclose(values.reshape(shape), update.data["values"][..., 0], rtol=1e-4, atol=1e-5)
+    names = sorted(key for key in update.data if key.startswith("probs"))
+    for name, found in zip(names, probabilities, strict=True):
+        np.testing.assert_allclose(found.reshape(*shape, -1), update.data[name], rtol=0, atol=2e-6)
+
+
+@pytest.mark.reference("rbc", updates)
+@pytest.mark.parametrize("method", ["ppo", "pg"])
+def test_updates(case: tuple[Update, np.ndarray], method: str) -> None:
+    update, scale = case
+    policy = update.policy()
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    settings = PolicyGradientSettings(
+        1e-3, entropy=0.5, clip_grad_norm=2.0, ppo=method == "ppo", updates=2, clip=0.1, compounding=False
+    )
+    PolicyGradientLearner(policy, settings).update(update.samples(scale))
+    for name, value in policy.state_dict().items():
+        expected = update.data[f"{method}.{name}"]
+        found = value.numpy() if expected.shape == tuple(value.shape) else value.numpy().ravel()[::37]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=MOVED)
+        moved = float((value - before[name]).norm())
+        assert moved == pytest.approx(float(update.data[f"{method}.{name}.l2delta"]), rel=2e-3, abs=1e-6)
