@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     ("walk",),
     ("small", "large"),
     named,
-    lambda config, device: Walker(config),
+    lambda config, device, folder: Walker(config),
     evaluate,
     report,
     7,

@@ -11,6 +11,7 @@ import hashlib
 import io
 import pickle
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,14 @@ def read(path: str | Path) -> Any:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """What can be read back without running code."""
+    """What can be read back without running code; equal states give equal bytes.
+
+    A pickle refers back to objects that it has seen, so equal words have to be one object.
+    """
     if isinstance(value, dict):
-        return {key: _plain(inner, f"{where}[{key!r}]") for key, inner in value.items()}
+        return {_plain(key, where): _plain(inner, f"{where}[{key!r}]") for key, inner in value.items()}
+    if type(value) is str:
+        return sys.intern(value)
     if isinstance(value, list | tuple):
         return type(value)(_plain(inner, f"{where}[{k}]") for k, inner in enumerate(value))
     if isinstance(value, np.ndarray):

@@ -58,7 +58,7 @@ def train(arguments: Sequence[str]) -> int:
             return 0
         config = _configuration(kind, given)
         folder = given.out or _default_folder(given, kind, config)
-        trainer = kind.trainer(config, given.device)
+        trainer = kind.trainer(config, given.device, folder)
         loop.prepare(folder, config)
     _mark(folder, given.kind)
     result = loop.train(trainer, folder, config, kind.checkpoint_every, unit=kind.unit)
@@ -245,7 +245,7 @@ def run_cell(
     config: Any = load(kind.config, override(base, values))
     loop.prepare(folder, config)
     _mark(folder, name)
-    trainer = kind.trainer(config, device)
+    trainer = kind.trainer(config, device, folder)
     result = loop.train(trainer, folder, config, kind.checkpoint_every, progress=False, unit=kind.unit)
     return str(folder), result.status.value
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Imported on use: each needs what the others do not.
 KINDS: dict[str, str] = {
+    "rbc": "pycrld_econ.validation.experiments.rbc:EXPERIMENT",
     "dice": "pycrld_econ.validation.experiments.dice:EXPERIMENT",
 }
 
@@ -31,8 +32,8 @@ class Experiment:
         Sizes they come in, the default first.
     named : callable(name, size) -> mapping
         A named configuration as a mapping, for `config.load` after overrides.
-    trainer : callable(config, device) -> Trainer
-        A fresh learner.
+    trainer : callable(config, device, folder of the run) -> Trainer
+        A fresh learner, which may leave other files in the folder.
     evaluate : callable(folder of a run) -> str
         Text about a run; it may draw figures into the folder.
     report : callable(folders of runs, folder to write to) -> list of Path
@@ -47,7 +48,7 @@ class Experiment:
     names: tuple[str, ...]
     sizes: tuple[str, ...]
     named: Callable[[str, str], Mapping[str, Any]]
-    trainer: Callable[[Any, str], Trainer]
+    trainer: Callable[[Any, str, Path], Trainer]
     evaluate: Callable[[Path], str]
     report: Callable[[Sequence[Path], Path], list[Path]] | None = None
     checkpoint_every: int = 100

@@ -1,0 +1,241 @@
+"""Training in the real-business-cycle economy: players, files, runs, mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("dacite")
+
+import torch  # noqa: E402
+
+from pycrld_econ.validation.experiments import commands, loop, rbc, rbc_curriculum, rbc_files  # noqa: E402
+from pycrld_econ.validation.experiments.config import load  # noqa: E402
+from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
+from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
+from pycrld_econ.validation.learners.rbc_players import Players, features  # noqa: E402
+from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, World  # noqa: E402
+
+CONFIG = RBCConfig(
+    1,
+    EconomyConfig(3, 2, World(maxtime=4, interest_rate=0.0)),
+    Train(batch_size=4, num_episodes=6, save_dense_every=4, save_model_every=3, hidden=8),
+    Curriculum(firm_training_start=1, government_training_start=2, firm_opening=2, government_opening=3,
+               government_begin_anneal_action=1, theta_length=3, entropy_length=4),
+)  # fmt: skip
+
+
+def test_features_are_the_published_ones_split() -> None:
+    economy = Economy(CONFIG.economy, 3)
+    rng, firms, digits = np.random.default_rng(0), 2, 10
+    state = economy.snapshot()
+    for name, low, high in (
+        ("stock", 0, 5e3),
+        ("budget", 0, 5e4),
+        ("firm_budget", -1e4, 1e6),
+        ("price", 0, 2500),
+    ):
+        state[name] = rng.uniform(low, high, state[name].shape).astype(np.float32)
+    economy.load(state)
+    found, public = features(economy, digits), CONFIG.economy.public_size
+    scale = np.ones(public + 2)
+    scale[:firms], scale[firms : 2 * firms], scale[public - 1], scale[-1] = 2500, 44, 4, 0.01
+    columns = [*range(2 * firms, 3 * firms), public]
+    published = torch.from_numpy(economy.consumer_states() / scale.astype(np.float32)).float()
+    raw = torch.from_numpy(economy.consumer_states())
+    published[..., columns] = raw[..., columns]
+    whole = expand_digits(published, columns, digits)
+    joined = torch.cat([found["consumer"].public[:, None].expand(-1, 3, -1), found["consumer"].private], -1)
+    torch.testing.assert_close(joined, whole, rtol=0, atol=1e-6)
+    assert found["firm"].private.shape == (3, 2, digits + 2 + firms) and found[
+        "government"
+    ].private.shape == (3, 1, 0)
+
+
+def test_masked_rows_are_never_played() -> None:
+    trainer = RBCTrainer(CONFIG)
+    trainer.economy.reset()
+    episode = trainer.players.play(trainer.economy, trainer.generator, trainer.masks())
+    menu = np.array(CONFIG.economy.grids.firm)[episode.actions["firm"][..., 0].numpy()]
+    assert (menu[..., 0] == 1000).all() and (menu[..., 1] == 22).all()
+    assert (episode.actions["government"] == 0).all()
+
+
+def test_types_learn_when_it_is_their_time() -> None:
+    trainer = RBCTrainer(CONFIG)
+    for expected in ({"consumer"}, {"consumer", "firm"}, set(TYPES)):
+        before = {kind: policy.fc1.weight.clone() for kind, policy in trainer.players.policies.items()}
+        trainer.advance()
+        moved = {
+            kind
+            for kind, policy in trainer.players.policies.items()
+            if not torch.equal(policy.fc1.weight, before[kind])
+        }
+        assert moved == expected
+
+
+def test_frozen_numbers_repeat_themselves() -> None:
+    config = replace(CONFIG, train=replace(CONFIG.train, compat_frozen_rng=True),
+                     curriculum=replace(CONFIG.curriculum, firm_opening=0, government_opening=0))  # fmt: skip
+    for frozen in (True, False):
+        trainer = RBCTrainer(config if frozen else replace(config, train=CONFIG.train))
+        for policy in trainer.players.policies.values():  # one policy in all states
+            for parameter in policy.parameters():
+                torch.nn.init.zeros_(parameter)
+        trainer.economy.reset()
+        taken = trainer.players.play(trainer.economy, trainer.generator, None, trainer.frozen).actions["firm"]
+        assert bool((taken == taken[:, :1]).all()) is frozen
+
+
+def test_penalties_grow_with_debts() -> None:
+    budgets = np.array([[-200.0, 50.0], [0.0, -100.0]])
+    found = rbc_curriculum.penalised(np.zeros((2, 3, 2)), budgets, 2.0, 100.0)
+    np.testing.assert_array_equal(found[:, -1], [[-4.0, 0.0], [0.0, -2.0]])
+    assert not found[:, :-1].any()
+    assert rbc_curriculum.next_coefficient(2.0, budgets, 100.0, 0.1) == pytest.approx(2.075)
+
+
+def test_files_have_the_published_shapes(tmp_path: Path) -> None:
+    loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
+    batch, steps, consumers, firms = 4, 4, 3, 2
+    shapes = {
+        "consumer": [(batch, steps, consumers, 4 * firms + 5), (batch, steps, consumers, firms + 2), (5, 1)],
+        "firm": [(batch, steps, firms, 5 * firms + 6), (batch, steps, firms), (30, 3)],
+        "government": [(batch, steps, 1, 4 * firms + 3), (batch, steps, 1), (36, 2)],
+    }
+    for name in ("0", "4", "5", "final"):
+        for kind, (state, action, menu) in shapes.items():
+            data = rbc_files.load_episode(tmp_path / f"episode_{name}_{kind}.npz")
+            assert data["states"].shape == state and data["states"].dtype == np.float32
+            assert data["actions"].shape == action and data["actions"].dtype == np.int32
+            assert data["rewards"].shape == state[:3] and data["action_array"].shape == menu
+    aux = [rbc_files.load_episode(tmp_path / f"episode_0_{kind}.npz")["aux_array"].shape for kind in TYPES]
+    assert aux == [(batch, steps, consumers, firms), (batch, steps, firms), (0,)]
+    saved = sorted(path.name for path in (tmp_path / rbc_files.MODELS).glob("firm*"))
+    assert saved == [f"firm_policy_{name}.pt" for name in ("0", "3", "5", "latest")]
+    with np.load(tmp_path / "action_arrays.npz") as menus:
+        assert {key: menus[key].shape for key in menus} == {
+            "consumption_choices": (11, 1), "work_choices": (5, 1), "price_and_wage": (30, 3), "tax_choices": (36, 2)
+        }  # fmt: skip
+    assert (tmp_path / "action_arrays.pickle").exists()
+
+
+def test_policies_come_back(tmp_path: Path) -> None:
+    trainer = RBCTrainer(CONFIG, folder=tmp_path)
+    loop.train(trainer, tmp_path, CONFIG)
+    players = Players(CONFIG.economy, 10, 8, seed=99)
+    rbc_files.load_models(tmp_path, "0", players)
+    fresh = Players(CONFIG.economy, 10, 8, seed=CONFIG.seed)
+    for kind in TYPES:
+        torch.testing.assert_close(players.policies[kind].state_dict(), fresh.policies[kind].state_dict())
+    with pytest.raises(ValueError, match="does not exist; episodes with policies: 0, 3, 5, latest"):
+        rbc_files.load_models(tmp_path, "7", players)
+    with pytest.raises(ValueError, match="does not fit this policy: .*fc1.weight has shape"):
+        rbc_files.load_models(tmp_path, "0", Players(CONFIG.economy, 10, 9, seed=1))
+    path = tmp_path / rbc_files.MODELS / "consumer_policy_3.pt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="consumer_policy_3.pt cannot be read"):
+        rbc_files.load_models(tmp_path, "3", players)
+    dense = tmp_path / "episode_0_firm.npz"
+    dense.write_bytes(dense.read_bytes()[:200])
+    with pytest.raises(ValueError, match="episode_0_firm.npz cannot be read"):
+        rbc_files.load_episode(dense)
+
+
+class Killed(RBCTrainer):
+    def advance(self):
+        if self.done == 4:
+            raise KeyboardInterrupt
+        return super().advance()
+
+
+def test_runs_are_resumed_exactly(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    loop.train(RBCTrainer(CONFIG, folder=whole), whole, CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(Killed(CONFIG, folder=cut), cut, CONFIG, checkpoint_every=3)
+    assert loop.train(RBCTrainer(CONFIG, folder=cut), cut, CONFIG).resumed_at == 3
+    for path in whole.rglob("*"):
+        if (
+            path.is_file()
+            and "tfevents" not in path.name
+            and path.suffix != ".npz"
+            and "checkpoint" not in path.name
+        ):
+            assert (cut / path.relative_to(whole)).read_bytes() == path.read_bytes()
+    newest = [max((run / loop.STATES).iterdir()).name for run in (whole, cut)]
+    assert newest[0] == newest[1]  # the name holds a digest of the content
+
+
+@pytest.mark.parametrize("name", rbc.names())
+@pytest.mark.parametrize("size", rbc.SIZES)
+def test_named_configurations_are_complete(name: str, size: str) -> None:
+    config = load(RBCConfig, rbc.named(name, size))
+    assert config.economy.world.use_importer is (name == "open")
+    assert config.economy.num_consumers == {"small": 5, "published": 100}[size]
+
+
+def test_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["train.num_episodes=3", "train.batch_size=2", "economy.world.maxtime=2", "train.hidden=4"]
+    assert commands.train(["rbc", "open", "--size", "small", *few, "--out", "run"]) == 0
+    assert commands.evaluate(["run"]) == 0
+    assert "consumer_reward" in capsys.readouterr().out
+    assert commands.report(["rbc", "run", "--out", "figures"]) == 0
+    assert (tmp_path / "figures" / "training_curves.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("seed: 1\ntrain: {lr: fast}", "train.lr must be float, got 'fast'"),
+    ("seed: 1\ntrain: {learning_rate: 0.1}", "unknown key learning_rate"),
+    ("seed: 1\neconomy: {num_consumers: 0}", "num_consumers must be at least 1, got 0"),
+    ("seed: 1\neconomy: {num_firms: 12}", "num_firms must be at most 10 with fixed_array, got 12"),
+    ("seed: 1\ncurriculum: {train_firms_every: 0}", "train_firms_every must be at least 1, got 0"),
+    ("seed: [1", "not valid YAML"),
+    ("train: {lr: 0.1}", "seed is missing"),
+])  # fmt: skip
+def test_malformed_configurations_end_in_one_line(
+    tmp_path: Path, monkeypatch, capsys, text: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(text)
+    with pytest.raises(SystemExit) as left:
+        commands.train(["rbc", "c.yaml"])
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and message in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def blocks(name: str, seed: int) -> dict[str, np.ndarray]:
+    """Means over blocks of 100 episodes of a small run."""
+    config = load(RBCConfig, {**rbc.named(name, "small"), "seed": seed})
+    trainer, rows = RBCTrainer(config), []
+    while trainer.done < trainer.total:
+        rows.append(trainer.advance())
+    return {key: np.array([row[key] for row in rows]).reshape(8, 100).mean(1) for key in rows[0]}
+
+
+@pytest.mark.slow
+def test_small_open_economies_follow_the_published_story() -> None:
+    """Section 19.8 of the specification, on one seed."""
+    m = blocks("open", 11)
+    price, firm, consumer = m["price"], m["firm_reward"], m["consumer_reward"]
+    assert price[:2].max() <= 1250 and price[2] > 1600 and price[3:].min() > 2000
+    assert firm[2] >= 1.8 * firm[1] and consumer[2] < consumer[1]
+    assert consumer[3:5].max() > consumer[2] and firm[4] < firm[3]
+    assert firm[7] >= 1.3 * firm[4] and consumer[7] < consumer[4]
+    assert m["corporate_tax"][7] <= 2 / 3 * m["corporate_tax"][4]
+    assert m["hours"][4:].max() < m["hours"][1]
+
+
+@pytest.mark.slow
+def test_small_closed_economies_fall_asleep() -> None:
+    m = blocks("closed", 11)
+    assert m["hours"][4:].max() < 80 and m["firm_reward"][4:].max() < 1000
