@@ -231,7 +231,7 @@ def settle(family: Family, u: np.ndarray, tau: float) -> np.ndarray | None:
             return u
     return None
 
-# %% ../../nbs/analysis/05_continuation.ipynb #b80a005e
+# %% ../../nbs/analysis/05_continuation.ipynb #3f5fa194
 def outside(multipliers: np.ndarray) -> int:
     "How many multipliers lie outside the unit circle"
     return int((np.abs(multipliers) > 1.0 + OUTSIDE).sum())
@@ -241,8 +241,8 @@ class _Crossing(ArithmeticError):
     "The corrector failed, as it does where another branch crosses"
 
 
-def locate(family: Family, before: Place, length: float, k: int) -> tuple[Place, complex] | None:
-    "Where the k-th largest modulus (from 0) crosses one, within `length` beyond `before`"
+def locate(family: Family, before: Place, length: float, k: int, turns: bool) -> tuple[Place, complex] | None:
+    "Where the k-th largest modulus (from 0) crosses one, within `length` beyond `before`; `turns`: the branch does"
     from scipy.optimize import brentq
 
     def excess(s: float, offset: float) -> float:
@@ -260,7 +260,7 @@ def locate(family: Family, before: Place, length: float, k: int) -> tuple[Place,
     except _Crossing as crossing:
         s, place = crossing.args[0], None
     multiplier = 1.0 + 0.0j if place is None else family.multipliers(place.u, place.tau)[k]
-    if place is None or abs(multiplier - 1.0) < 1e-6:
+    if place is None or (abs(multiplier - 1.0) < 1e-6 and not turns):
         near = before.u + s * before.tangent[:-1], before.tau + s * before.tangent[-1]
         crossed = crossing_place(family, *(near if place is None else (place.u, place.tau)))
         reach = length if place is None else 1e-5
@@ -313,13 +313,13 @@ def kind_at(
     quadratic = abs(curvature(family, place, null))
     return BifurcationKind.PITCHFORK if quadratic < 1e-5 else BifurcationKind.TRANSCRITICAL
 
-# %% ../../nbs/analysis/05_continuation.ipynb #77ebe502
+# %% ../../nbs/analysis/05_continuation.ipynb #d2686d02
 def bifurcations_between(family: Family, before: Place, after: Place, length: float) -> list[Bifurcation]:
     "Changes of stability between two points of a branch, in order"
     counts = sorted(outside(family.multipliers(place.u, place.tau)) for place in (before, after))
     found: list[tuple[Place, complex]] = []
     for k in range(*counts):
-        crossing = locate(family, before, length, k)
+        crossing = locate(family, before, length, k, before.tangent[-1] * after.tangent[-1] < 0)
         if crossing and not any(abs(crossing[0].tau - other.tau) < 1e-7 for other, _ in found):
             found.append(crossing)
     found.sort(key=lambda crossing: float(np.abs(crossing[0].u - before.u).max(initial=0.0)))
@@ -412,7 +412,7 @@ def first_place(family: Family, X: np.ndarray, tau: float, direction: int) -> Pl
     along = np.append(np.zeros(len(u)), float(direction))
     return Place(u, tau, tangent_at(family, u, tau, along))
 
-# %% ../../nbs/analysis/05_continuation.ipynb #49382612
+# %% ../../nbs/analysis/05_continuation.ipynb #e9ed311c
 def follow(family: Family, place: Place, largest: float, max_points: int) -> Branch:
     "Follow a branch from a place on it"
     places, events, step, status = [place], [], largest, BranchStatus.MAX_POINTS
@@ -439,10 +439,12 @@ def _ended(places: list[Place], largest: float) -> BranchStatus | None:
     first, last = places[0], places[-1]
     if np.abs(last.u).max(initial=0.0) > 500.0:
         return BranchStatus.FACE
-    scale = np.sqrt(_weights(len(last.u)))
-    distance = np.linalg.norm(scale * np.append(last.u - first.u, last.tau - first.tau))
-    ahead = (scale**2 * first.tangent) @ last.tangent > 0.9
-    return BranchStatus.CLOSED if len(places) > 10 and ahead and distance < 0.75 * largest else None
+    weights = _weights(len(last.u))
+    away = np.array([np.append(place.u - first.u, place.tau - first.tau) for place in places])
+    distance = np.sqrt((weights * away**2).sum(1))
+    ahead = (weights * first.tangent) @ last.tangent > 0.9
+    returned = distance.max() > 1.5 * largest and distance[-1] < 0.75 * largest
+    return BranchStatus.CLOSED if ahead and returned else None
 
 
 def _end(place: Place) -> BranchStatus:

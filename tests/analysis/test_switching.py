@@ -62,7 +62,7 @@ def test_loops_are_closed() -> None:
         [mark.parameter for mark in tree[0].bifurcations], 0.5 + np.sqrt([1 / 8, 1 / 8]) * [-1, 1]
     )
     assert [branch.status for branch in tree.found[2:]] == [BranchStatus.CLOSED] * (len(tree) - 2)
-    assert len(tree) == 4 and len(tree.left) == 1  # the second crossing leads to the same curves
+    assert len(tree) == 3 and len(tree.left) == 1  # the second crossing leads to the same curve
 
 
 def test_crossings_of_more_than_two_branches_are_listed() -> None:
