@@ -25,15 +25,17 @@ class Panel:
     """A quantity with what it is for players who always cooperate and always defect, in each game."""
 
     title: str
+    label: str
     name: str
     marks: dict[str, tuple[float, float]]
 
 
 PANELS = (
-    Panel("share of coins of own colour", "own_share", {"coin": (1.0, 0.5)}),
-    Panel("reward per step, against each other", "together", {"ipd": (0.33, 0.0), "coin": (1 / 3, 0.0)}),
+    Panel("coins", "share of own colour", "own_share", {"coin": (1.0, 0.5)}),
+    Panel("against each other", "reward per step", "together", {"ipd": (0.33, 0.0), "coin": (1 / 3, 0.0)}),
     Panel(
-        "reward per step, against always-defect",
+        "against always-defect",
+        "reward per step",
         "always_defect",
         {"ipd": (-0.335, 0.0), "coin": (-0.26, 0.0)},
     ),
@@ -102,6 +104,7 @@ def _panel(ax: Axes, panel: Panel, game: str, folders: Sequence[Path], configs: 
             va="bottom",
             fontsize=7,
             color=INK,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     for k, (folder, config) in enumerate(zip(folders, configs, strict=True)):
         metrics = read_metrics(folder)
@@ -115,6 +118,6 @@ def _panel(ax: Axes, panel: Panel, game: str, folders: Sequence[Path], configs: 
             ax.fill_between(
                 steps, mean - BAND * error, mean + BAND * error, color=color, alpha=0.2, linewidth=0
             )
-    ax.set(xlabel="outer steps", ylabel=panel.title)
+    ax.set(title=panel.title, xlabel="outer steps", ylabel=panel.label)
     ax.margins(x=0)
     ax.margins(y=0.12)
