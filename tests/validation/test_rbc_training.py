@@ -13,7 +13,14 @@ pytest.importorskip("dacite")
 
 import torch  # noqa: E402
 
-from pycrld_econ.validation.experiments import commands, loop, rbc, rbc_curriculum, rbc_files  # noqa: E402
+from pycrld_econ.validation.experiments import (
+    commands,
+    loop,
+    rbc,
+    rbc_best_response,
+    rbc_curriculum,
+    rbc_files,
+)  # noqa: E402
 from pycrld_econ.validation.experiments.config import load  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
@@ -211,6 +218,31 @@ def test_malformed_configurations_end_in_one_line(
     error = capsys.readouterr().err
     assert left.value.code == 2 and message in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_best_responses_find_what_is_left_to_gain() -> None:
+    """A firm that always posts the price 0 gains by learning; the others' policies stay as they are."""
+    config = replace(CONFIG, train=replace(CONFIG.train, batch_size=32, lr=0.02, firm_reward_scale=1000.0))
+    players = Players(config.economy, 10, 8, seed=1)
+    with torch.no_grad():
+        players.policies["firm"].fc3.bias[0] += 8.0
+    others = players.policies["consumer"].fc1.weight.clone()
+    found = rbc_best_response.best_response(config, players, "firm", 40, every=10)
+    assert found.gain > 3 * found.error > 0 and found.after > found.before and found.episodes > 0
+    assert torch.equal(players.policies["consumer"].fc1.weight, others)
+    with pytest.raises(ValueError, match="agent type must be one of consumer, firm, government, got 'bank'"):
+        rbc_best_response.best_response(config, players, "bank", 1)
+
+
+def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
+    assert rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "0", "latest"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("epsilon of the equilibrium") == 2 and text.count("gain") == 6
+    assert (tmp_path / "br_consumer_output.txt").read_text().count("\n") == 2
+    with pytest.raises(SystemExit):
+        rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "9"])
+    assert "does not exist; episodes with policies: 0, 3, 5, latest" in capsys.readouterr().err
 
 
 def blocks(name: str, seed: int) -> dict[str, np.ndarray]:
