@@ -412,7 +412,7 @@ def first_place(family: Family, X: np.ndarray, tau: float, direction: int) -> Pl
     along = np.append(np.zeros(len(u)), float(direction))
     return Place(u, tau, tangent_at(family, u, tau, along))
 
-# %% ../../nbs/analysis/05_continuation.ipynb #e9ed311c
+# %% ../../nbs/analysis/05_continuation.ipynb #6bc15309
 def follow(family: Family, place: Place, largest: float, max_points: int) -> Branch:
     "Follow a branch from a place on it"
     places, events, step, status = [place], [], largest, BranchStatus.MAX_POINTS
@@ -429,6 +429,7 @@ def follow(family: Family, place: Place, largest: float, max_points: int) -> Bra
         ended = _ended(places, largest)
         if ended is not None:
             status = ended
+            places += places[:1] if ended is BranchStatus.CLOSED else []
             break
         step = min(largest, 1.5 * step if iterations <= 3 else step)
     return _branch(family, places, tuple(events), status)
