@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from pycrld_econ.agents import StrategyActorCritic
-from pycrld_econ.validation.simulators.rbc import Compat, Economy, EconomyConfig, Grids, World, exact
+from pycrld_econ.validation.simulators.rbc import (
+    Compat,
+    Economy,
+    EconomyConfig,
+    Grids,
+    World,
+    analytic,
+    exact,
+)
 
 ONE_STEP = {"f64": 1e-12, "f32": 3e-6}
 FREE_RUNNING = {"f64": 1e-10, "f32": 5e-4}
@@ -253,4 +261,41 @@ def test_reachable_trees(case: Tiny) -> None:
     np.testing.assert_allclose(tree.uniform_return(gamma), d["uniform_return"], rtol=1e-11)
     assert tree.best_total(gamma, consumers) == pytest.approx(
         float(d["max_total_consumer_return"]), rel=1e-11
+    )
+
+
+def closed_forms(folder: Path) -> Iterator[tuple[str, Any]]:
+    if (folder / "analytic.json").exists():
+        yield "analytic", json.loads((folder / "analytic.json").read_text())
+
+
+@pytest.mark.reference("rbc", closed_forms)
+def test_closed_forms(case: dict[str, Any]) -> None:
+    h = case["hansen"]
+    found = analytic.hansen(h["beta"], h["alpha_capital"], h["delta"], h["B"], h["rho"])
+    for name, key in (("capital", "k"), ("hours", "h"), ("consumption", "c"), ("output", "y")):
+        assert getattr(found, name) == pytest.approx(h["steady"][key], rel=1e-9)
+    for name, key in (("next_capital_on", "k_next"), ("consumption_on", "c"), ("hours_on", "h")):
+        np.testing.assert_allclose(getattr(found, name), [h[key]["k"], h[key]["z"]], rtol=1e-7)
+    b = case["brock_mirman"]
+    steady = b["kss"]
+    assert analytic.brock_mirman(steady, b["alpha"], b["beta"]) == pytest.approx(steady, rel=1e-9)
+    for row in case["firm_table"]:
+        plan = analytic.export_only(row["K"], row["alpha"], 2500.0, 11.0)
+        assert plan.labour == pytest.approx(row["export_L_w11"], rel=1e-9)
+        assert plan.profit == pytest.approx(row["export_profit_w11"], rel=1e-9)
+        other = analytic.export_only(row["K"], row["alpha"], 2500.0, 22.0)
+        assert other.profit == pytest.approx(row["export_profit_w22"], rel=1e-9)
+        whole = analytic.static_equilibrium(row["K"], row["alpha"])
+        assert whole.labour == pytest.approx(row["efficient_L_all100consumers"], rel=1e-6)
+        assert whole.consumption == pytest.approx(row["efficient_c"], rel=1e-6)
+
+
+@pytest.mark.reference("rbc", closed_forms)
+def test_value_iteration_finds_the_policy_of_brock_and_mirman(case: dict[str, Any]) -> None:
+    b = case["brock_mirman"]
+    grid = np.linspace(0.2 * b["kss"], 1.8 * b["kss"], 401)
+    found = analytic.value_iteration(grid, b["alpha"], b["beta"], 1e-7)
+    assert np.abs(found - analytic.brock_mirman(grid, b["alpha"], b["beta"])).max() <= 1.05 * (
+        grid[1] - grid[0]
     )

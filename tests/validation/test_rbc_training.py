@@ -245,6 +245,17 @@ def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "does not exist; episodes with policies: 0, 3, 5, latest" in capsys.readouterr().err
 
 
+def test_checkpoints_are_a_game(tmp_path: Path) -> None:
+    loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
+    game = rbc_best_response.checkpoints_game(tmp_path, ["0", "5"])
+    assert game.payoffs.shape == (3, 2, 2, 2) and (game.errors >= 0).all()
+    players = Players(CONFIG.economy, 10, 8, seed=0)
+    rbc_files.load_models(tmp_path, "5", players)
+    alone = rbc_best_response.measured(CONFIG, players, "firm", 0)
+    assert game.payoffs[1, 1, 1, 1] == pytest.approx(alone.mean(), rel=1e-6)
+    assert game.game().N == 3 and (game.deviation_gain([0, 0, 0]) >= 0).all()
+
+
 def blocks(name: str, seed: int) -> dict[str, np.ndarray]:
     """Means over blocks of 100 episodes of a small run."""
     config = load(RBCConfig, {**rbc.named(name, "small"), "seed": seed})

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pycrld_econ.validation.bridge.checkpoints_game import EmpiricalGame, empirical_game
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
 from pycrld_econ.validation.experiments.loop import HPARAMS
@@ -219,3 +220,34 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--agent-type", default="all", choices=["all", *TYPES], help="who deviates (default all)")
     add("--repeat-runs", type=int, default=1, metavar="N", help="repetitions with other seeds (default 1)")
+
+
+def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> EmpiricalGame:
+    """The game in which consumers, firms and the government each choose one of a run's checkpoints.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+    episodes : sequence of str
+        Numbers of episodes with saved policies, or `latest`.
+    seed : int
+        All combinations are played with the same random numbers.
+    """
+    config = load(RBCConfig, run / HPARAMS)
+    size = (config.train.digit_representation_size, config.train.hidden)
+    loaded: dict[str, Players] = {}
+    for name in episodes:
+        loaded[name] = Players(config.economy, *size, 0)
+        rbc_files.load_models(run, name, loaded[name])
+
+    def play(chosen: dict[str, str]) -> dict[str, np.ndarray]:
+        players = Players(config.economy, *size, 0)
+        for kind, name in chosen.items():
+            players.policies[kind] = loaded[name].policies[kind]
+        economy = Economy(config.economy, config.train.batch_size, seed)
+        economy.reset()
+        rewards = rewards_of(config, players.play(economy, torch.Generator().manual_seed(seed)))
+        return {kind: rewards[kind].mean((1, 2)) for kind in TYPES}
+
+    return empirical_game({kind: list(episodes) for kind in TYPES}, play)
