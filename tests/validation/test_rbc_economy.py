@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,3 +189,30 @@ def test_impossible_actions_are_refused() -> None:
         np.testing.assert_array_equal(array, before[name])
     with pytest.raises(ValueError, match=r"snapshot\['price'\] must have shape"):
         economy.load(before | {"price": before["price"][:1]})
+
+
+def digest(device: str) -> str:
+    """Rewards of a few steps, as text."""
+    config = replace(SMALL, world=replace(SMALL.world, technology_spread=0.1))
+    economy, rng, found = (
+        Economy(config, 3, seed=2, dtype="float64", device=device),
+        np.random.default_rng(4),
+        [],
+    )
+    for _ in range(2):
+        step = economy.step(*actions(config, 3, rng))
+        found += [step.consumer_reward.flatten(), step.firm_reward.flatten()]
+    return " ".join(f"{value:.9e}" for value in np.concatenate(found))
+
+
+def test_cuda_gives_the_same_steps() -> None:
+    """In numba's simulator, on the same functions."""
+    code = "import sys; sys.path[:0] = [{!r}]; import test_rbc_economy as t; print(t.digest('cuda'))"
+    settings_ = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    settings_["PYTHONPATH"] = str(Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
+        capture_output=True, text=True, env=settings_, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == digest("cpu")
