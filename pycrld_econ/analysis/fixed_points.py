@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['NEUTRAL_WIDTH', 'MOST_PLACES', 'MOST_ROWS', 'MOST_CERTIFIED', 'FixedPointClass', 'classify', 'FixedPoint',
            'FixedPoints', 'count_supports', 'all_supports', 'gaps', 'moved', 'Newton', 'newton', 'fixed_points',
-           'has_closed_form', 'enumerate_supports', 'first_guesses', 'distinct', 'describe', 'support_multipliers',
-           'under_flow']
+           'has_closed_form', 'enumerate_supports', 'first_guesses', 'distinct', 'describe', 'at_kink',
+           'support_multipliers', 'under_flow']
 
 # %% ../../nbs/analysis/01_fixed_points.ipynb #9d26df32
 class FixedPointClass(StrEnum):
@@ -64,7 +64,7 @@ def classify(multipliers: np.ndarray) -> FixedPointClass:
     turning = np.abs(np.imag(multipliers[neutral])) > NEUTRAL_WIDTH
     return FixedPointClass.CENTRE if turning.all() and not attracts else FixedPointClass.NEUTRAL
 
-# %% ../../nbs/analysis/01_fixed_points.ipynb #10696c57
+# %% ../../nbs/analysis/01_fixed_points.ipynb #0a26b1b8
 MOST_PLACES, MOST_ROWS = 8, 20  # coordinates in a row, and rows in a table that is shown by itself
 MOST_CERTIFIED = 24  # entries of points that are certified for being shown
 
@@ -88,6 +88,11 @@ class FixedPoint:
     isolated : bool
         False if the equations do not determine it: a whole curve or surface of fixed points passes through, of which
         this is one.
+    dynamics
+        Whose fixed point it is.
+    smooth : bool
+        False if the map has a kink here, because the best actions of a Q-learner are tied: multipliers are then those
+        of the mean of both sides, and prove nothing.
     """
 
     X: np.ndarray
@@ -96,7 +101,8 @@ class FixedPoint:
     transversal: np.ndarray
     residual: float
     isolated: bool
-    dynamics: Any = field(default=None, compare=False)  # whose fixed point it is
+    dynamics: Any = field(default=None, compare=False)
+    smooth: bool = True
 
     @cached_property
     def certificate(self) -> Certificate:
@@ -168,7 +174,9 @@ class FixedPoints:
         "The search in one sentence"
         counts = [f"{self.classes.count(kind)} {kind}" for kind in FixedPointClass if kind in self.classes]
         curves = sum(not point.isolated for point in self.found)
+        kinks = sum(not point.smooth for point in self.found)
         more = f"; {curves} of them not isolated" if curves else ""
+        more += f"; {kinks} of them at a kink of the map" if kinks else ""
         lost = f"; {self.failed} Newton runs ended without a solution" if self.failed else ""
         return f"{len(self)} fixed points on {self.supports} supports ({', '.join(counts) or 'none'}){more}{lost}"
 
@@ -393,7 +401,7 @@ def distinct(X: np.ndarray, support: np.ndarray, singular: np.ndarray) -> list[t
             kept.append((point, played, bool(flat)))
     return kept
 
-# %% ../../nbs/analysis/01_fixed_points.ipynb #535826e9
+# %% ../../nbs/analysis/01_fixed_points.ipynb #c73106c2
 def describe(dynamics: StrategyDynamics, X: np.ndarray, support: np.ndarray, singular: bool) -> FixedPoint:
     "Multipliers, class and residual of a fixed point"
     averages, dtarget = target_jacobian(dynamics, X[None])
@@ -405,7 +413,18 @@ def describe(dynamics: StrategyDynamics, X: np.ndarray, support: np.ndarray, sin
     kind = classify(np.concatenate([along, transversal]))
     residual = float(np.linalg.norm(averages["next"][0] - X))
     isolated = not singular and not (np.abs(transversal - 1) <= NEUTRAL_WIDTH).any()
-    return FixedPoint(X, kind, along, transversal, residual, isolated, dynamics)
+    smooth = not at_kink(dynamics, averages["Qisa"][0])
+    return FixedPoint(X, kind, along, transversal, residual, isolated, dynamics, smooth)
+
+
+def at_kink(dynamics: StrategyDynamics, Qisa: np.ndarray) -> bool:
+    "Whether two actions are best in some state for an agent that looks ahead to the best one"
+    looks = (dynamics.optimism > 0) & (dynamics.gamma > 0)
+    order = np.sort(np.where(dynamics.available, Qisa, -np.inf), axis=-1)
+    if order.shape[-1] < 2:
+        return False
+    tied = order[..., -1] - order[..., -2] <= 1e-9 * (1.0 + np.abs(order[..., -1]))
+    return bool((tied & looks[:, None]).any())
 
 
 def support_multipliers(
@@ -423,7 +442,7 @@ def support_multipliers(
     whole = gap.reshape(X.size, X.size) + np.diag(keep)
     return np.linalg.eigvals(whole[np.ix_(free, free)]).astype(complex)
 
-# %% ../../nbs/analysis/01_fixed_points.ipynb #2beeaa0c
+# %% ../../nbs/analysis/01_fixed_points.ipynb #6218ed86
 def under_flow(flow: ContinuousLimit, point: FixedPoint) -> FixedPoint:
     "A fixed point of learners, with the multipliers of their continuous limit over one `time_step`"
     from pycrld_econ.analysis.chart import chart_of
@@ -433,4 +452,4 @@ def under_flow(flow: ContinuousLimit, point: FixedPoint) -> FixedPoint:
     transversal = point.transversal ** (flow.time_step / flow.dynamics.alpha.max())
     residual = float(np.linalg.norm(flow.step(point.X)[0] - point.X))
     kind = classify(np.concatenate([along, transversal]))
-    return FixedPoint(point.X, kind, along, transversal, residual, point.isolated, flow)
+    return FixedPoint(point.X, kind, along, transversal, residual, point.isolated, flow, point.smooth)
