@@ -175,7 +175,7 @@ def _push(
         work.Tisas, tables.continues, tables.gamma, room["direct"], room["values"], room["target"], 0, 0, 0, i
     )
 
-# %% ../../nbs/analysis/08_certificate.ipynb #1bd1cdef
+# %% ../../nbs/analysis/08_certificate.ipynb #91746566
 RADII = tuple(10.0 ** -np.arange(2, 14))  # of the boxes that are tried, largest first
 
 
@@ -233,7 +233,7 @@ def certify(dynamics: Any, X: ArrayLike, radii: tuple[float, ...] = RADII) -> Ce
 def _reason(slopes: np.ndarray, radii: tuple[float, ...]) -> str:
     "Why no box gave a proof, from the derivative of the equations"
     extent = np.linalg.svd(slopes, compute_uv=False)
-    if extent[-1] < 1e-9 * extent[0]:
+    if extent[-1] <= 1e-9 * extent[0]:
         return "the equations are singular here: the fixed point may not be isolated"
     return f"no box with a half width from {min(radii):g} to {max(radii):g} is mapped into itself: too far from a zero"
 

@@ -95,11 +95,12 @@ def rooted(branch: Branch, family: Family, mark: Bifurcation) -> Branch:
         residual=np.append(mark.residual, branch.residual),
     )  # fmt: skip
 
-# %% ../../nbs/analysis/11_switching.ipynb #bc5d5e68
+# %% ../../nbs/analysis/11_switching.ipynb #2b875a6f
 def leaving(family: Family, mark: Bifurcation, known: list[Branch], step: float, max_points: int) -> list[Branch]:
     "The branches that leave a crossing, to all sides on which none is known; each begins with the crossing"
     tau = (mark.parameter - family.low) / (family.high - family.low)
-    u, new = family.chart(tau).to(mark.X), []
+    u = family.chart(tau).to(mark.X)
+    new: list[Branch] = []
     for tangent in crossing_tangents(family, u, tau):
         for sign in (1.0, -1.0):
             place = _beyond(family, Place(u, tau, sign * tangent), step)

@@ -214,7 +214,7 @@ def plot_manifolds(
             artists += ax.plot(curve[(..., *x)], curve[(..., *y)], line, color=colour, lw=1.4, zorder=3)
     return artists
 
-# %% ../../nbs/plots/20_layers.ipynb #eda0dc23
+# %% ../../nbs/plots/20_layers.ipynb #2ad84daa
 LAYERS = ("basins", "nullclines", "manifolds")
 
 
@@ -270,7 +270,7 @@ def layer_handles(layers: dict[str, list[Any]]) -> list[Any]:
     "Entries of a legend for layers that were drawn"
     from matplotlib.lines import Line2D
 
-    known = {
+    known: dict[str, tuple[tuple[Any, str, float, str], ...]] = {
         "nullclines": (("-", NULLCLINE, 0.9, "no change to the right"), ("--", NULLCLINE, 0.9, "no change upwards")),
         "manifolds": (("-", INK, 1.4, "stable manifold"), ("--", "C1", 1.4, "unstable manifold")),
     }

@@ -278,7 +278,7 @@ def _new_figure() -> Figure:
 
     return plt.figure()
 
-# %% ../../nbs/plots/10_portrait.ipynb #0714db3d
+# %% ../../nbs/plots/10_portrait.ipynb #3ff7488e
 def plot_portrait(
     dynamics: Learning, *, agents: tuple[int, int] = (0, 1), action: int = 0, conditions: Sequence[int] | None = None,
     starts: int | ArrayLike = 3, Tmax: int = 2000, tolerance: float = 1e-5, fixed_points: Any = "find",
@@ -335,7 +335,7 @@ def plot_portrait(
     available = _available(dynamics, shape)
     complete = int((available.sum(-1) - 1).sum()) == 2  # two free coordinates: nothing is hidden
     x, y = portrait_coordinates(available, agents, action, conditions)
-    given = _checked_options(Tmax, starts, samples, weights, figure, axes, len(y[1]))
+    given = _checked_options(Tmax, starts, samples, weights, figure, axes, np.size(y[1]))
     first = spread_strategies(available, starts, generator) if isinstance(starts, int) else np.asarray(starts)
     marked = fixed_points_for(dynamics, fixed_points)
     count = 1 if complete else NrRandom
