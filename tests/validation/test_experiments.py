@@ -17,8 +17,8 @@ pytest.importorskip("torch")
 pytest.importorskip("dacite")
 
 import torch  # noqa: E402
-from experiment_toy import Pace, Walk, Walker  # noqa: E402
 
+from experiment_toy import Pace, Walk, Walker  # noqa: E402
 from pycrld_econ.validation.experiments import checkpoints, commands, config, loop, registry, sweeps  # noqa: E402
 
 
