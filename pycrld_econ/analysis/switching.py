@@ -50,8 +50,7 @@ def crossing_tangents(family: Family, u: np.ndarray, tau: float, h: float = 1e-3
     Returns
     -------
     list of arrays
-        Two tangents; none if the kernel has another dimension than two, the branches only touch, or the place is
-        within `h` of a bound of the parameter.
+        Two tangents; none without a kernel of dimension two, a true crossing and room of `h` in the parameter.
     """
     scale = np.append(np.full(len(u), np.sqrt(WEIGHT)), 1.0)
     _, sizes, rows = np.linalg.svd(family.slopes(u, tau) / scale)
