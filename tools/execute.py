@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
@@ -34,10 +35,17 @@ c.InteractiveShell.colors = "nocolor"
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts the kernel of the running interpreter, whatever kernels the user has registered."""
+    """Starts the kernel of the running interpreter, whatever kernels the user has registered.
+
+    Where there are Unix sockets it talks over these: a TCP port that is free when it is chosen may be taken by
+    another kernel before this one binds it.
+    """
 
     def __init__(self, **options: object) -> None:
         super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
+        if hasattr(socket, "AF_UNIX"):
+            self._sockets = tempfile.TemporaryDirectory(prefix="kernel")
+            self.transport, self.ip = "ipc", str(Path(self._sockets.name) / "socket")
 
 
 @contextmanager
