@@ -71,18 +71,23 @@ def utility_of(coin: float, cost: float, rules: Rules) -> float:
     return coin - cost
 
 
-def gini_of(coin: np.ndarray, room: np.ndarray, e: int) -> float:
-    """Gini index of what the workers of environment `e` have."""
-    n, total = coin.shape[1], 0.0
+def gini_of_pairs(coin: np.ndarray, e: int) -> float:
+    """Gini index of environment `e` from differences of pairs: 1 if one worker has everything."""
+    n, total, differences = coin.shape[1], 0.0, 0.0
     for i in range(n):
         total += coin[e, i]
+        for j in range(n):
+            differences += abs(coin[e, i] - coin[e, j])
+    return differences / (2 * n * total + SMALL) / ((n - 1) / n)
+
+
+def gini_of(coin: np.ndarray, room: np.ndarray, e: int) -> float:
+    """Gini index of what the workers of environment `e` have; of many, from cumulative shares."""
+    n, total = coin.shape[1], 0.0
     if n < MANY:
-        differences = 0.0
-        for i in range(n):
-            for j in range(n):
-                differences += abs(coin[e, i] - coin[e, j])
-        return differences / (2 * n * total + SMALL) / ((n - 1) / n)
+        return gini_of_pairs(coin, e)
     for i in range(n):  # insertion sort
+        total += coin[e, i]
         x, k = coin[e, i], i
         while k > 0 and room[e, k - 1] > x:
             room[e, k] = room[e, k - 1]

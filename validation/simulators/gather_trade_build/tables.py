@@ -1,0 +1,197 @@
+"""The arrays and numbers that the rules work on, from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pycrld_econ.environments.taxes import linear_cutoffs, log_cutoffs, us_federal_cutoffs
+from pycrld_econ.validation.backend import split_seed
+from pycrld_econ.validation.simulators.gather_trade_build import config as names
+from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
+from pycrld_econ.validation.simulators.gather_trade_build.layouts import Layout
+from pycrld_econ.validation.simulators.gather_trade_build.skills import ranked_cells, ranked_payments
+from pycrld_econ.validation.simulators.gather_trade_build.state import (
+    CELL,
+    MEMORY,
+    Rules,
+    State,
+    Tally,
+    World,
+)
+from pycrld_econ.validation.simulators.gather_trade_build.world import WATER
+
+US_FEDERAL_RATES = (0.10, 0.12, 0.22, 0.24, 0.32, 0.35, 0.37)
+
+
+def tax_tables(config: GTBConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut-offs (B,), levels (J,) that a planner chooses among, constant rates (B,)."""
+    tax = config.tax
+    if tax is None:
+        return np.zeros(1), np.zeros(1), np.zeros(1)
+    cutoffs: np.ndarray
+    if tax.bracket_spacing == "us-federal":
+        cutoffs = us_federal_cutoffs(tax.usd_scaling)
+    else:
+        spaced = linear_cutoffs if tax.bracket_spacing == "linear" else log_cutoffs
+        cutoffs = spaced(tax.n_brackets, tax.top_bracket_cutoff)
+    levels = np.arange(tax.rate_min, tax.rate_max + tax.rate_disc, tax.rate_disc)
+    levels = levels[levels <= tax.rate_max]
+    schedule = np.zeros(len(cutoffs))
+    if tax.tax_model == "us-federal-single-filer-2018-scaled":
+        if len(cutoffs) != len(US_FEDERAL_RATES):
+            raise ValueError(
+                f"tax.bracket_spacing must be 'us-federal' for {tax.tax_model}, got {tax.bracket_spacing!r}"
+            )
+        schedule = np.array(US_FEDERAL_RATES)
+    elif tax.fixed_bracket_rates is not None:
+        schedule = np.array(tax.fixed_bracket_rates, dtype=float)
+    if tax.disable_taxes:
+        levels, schedule = np.zeros(1), np.zeros(len(cutoffs))
+    return np.asarray(cutoffs, dtype=float), levels, schedule
+
+
+def pad_of(config: GTBConfig) -> int:
+    """Cells around the map, so that windows stay inside."""
+    return 1 if config.full_observability else config.mobile_agent_observation_range
+
+
+def rules_of(config: GTBConfig) -> Rules:
+    """A configuration as the rules take it."""
+    c, b, m, g, q = config, config.build, config.market, config.gather, config.quirks
+    tax = c.tax
+    models = {
+        "model_wrapper": 1,
+        "us-federal-single-filer-2018-scaled": 2,
+        "fixed-bracket-rates": 2,
+        "saez": 3,
+    }
+    model = 0 if tax is None else 2 if tax.disable_taxes else models[tax.tax_model]
+    tax = names.Tax() if tax is None else tax
+    schedule = tax.tax_annealing_schedule
+    height = c.map.world_size[0]
+    return Rules(
+        episode_length=c.episode_length, multi=int(c.multi_action_mode_agents),
+        multi_planner=int(c.multi_action_mode_planner), build_labour=float(b.build_labor),
+        order_labour=float(m.order_labor), move_labour=float(g.move_labor), collect_labour=float(g.collect_labor),
+        payment=float(b.payment), multiplier=float(b.payment_max_skill_multiplier),
+        build_skill=names.SKILLS.index(b.skill_dist), gather_skill=names.SKILLS.index(g.skill_dist),
+        highest=m.max_bid_ask, limit=m.limit, duration=m.order_duration - (not q.extra_order_round),
+        starting_coin=float(c.starting_agent_coin),
+        placement=2 if c.map.kind == "split" else int(c.map.fixed_four_skill_and_loc),
+        water_row=height // 2 if c.map.water_row is None else c.map.water_row,
+        eta=float(c.isoelastic_eta), energy_cost=float(c.energy_cost), warmup=float(c.energy_warmup_constant),
+        warmup_auto=int(c.energy_warmup_method == "auto"), welfare=names.WELFARES.index(c.planner_reward_type),
+        equality_weight=1.0 - c.mixing_weight_gini_vs_coin, planner_like=int(c.agent_reward == "planner_like"),
+        tax_model=model, period=tax.period, rate_min=0.0 if tax.disable_taxes else float(tax.rate_min),
+        rate_max=0.0 if tax.disable_taxes else float(tax.rate_max), annealed=int(schedule is not None),
+        anneal_warmup=float(schedule[0]) if schedule else 0.0, anneal_slope=float(schedule[1]) if schedule else 0.0,
+        uniform_weights=int(tax.pareto_weight_type == "uniform"),
+        fixed_elasticity=-1.0 if tax.saez_fixed_elas is None else float(tax.saez_fixed_elas),
+        redistribution=int(c.redistribution), stock_dependent=int(c.map.stock_dependent),
+        full=int(c.full_observability), pad=pad_of(c), water_seen=int(c.map.has_water),
+        scale=0.01 if c.allow_observation_scaling else 1.0,
+        time_scale=1.0 / c.episode_length if c.allow_observation_scaling else 1.0,
+        planner_sees_places=int(c.planner_gets_spatial_info and not c.full_observability),
+        unrelated_build_skill=int(q.unrelated_build_skill), gini_by_size=int(q.gini_by_size),
+        stale_first_rates=int(q.stale_first_rates), saez_top_rate=int(q.saez_top_rate),
+        escrow_untaxed=int(q.escrow_untaxed), redistribution_debt=int(q.redistribution_debt),
+        hidden_labour=int(q.hidden_labour),
+    )  # fmt: skip
+
+
+def world_of(
+    config: GTBConfig,
+    layouts: Sequence[Layout],
+    cutoffs: np.ndarray,
+    levels: np.ndarray,
+    schedule: np.ndarray,
+    seed: int,
+) -> World:
+    """The arrays that do not change."""
+    m, n, pad = config.map, config.n_agents, pad_of(config)
+    cells = [[np.argwhere(layer) for layer in (one.stone, one.wood)] for one in layouts]
+    most = max(len(layer) for pair in cells for layer in pair)
+    table = np.zeros((len(layouts), 2, max(most, 1), 2), np.int16)
+    for k, pair in enumerate(cells):
+        for q, layer in enumerate(pair):
+            table[k, q, : len(layer)] = layer + pad
+    if m.is_generated:
+        weights = [m.stone_regen_weight, m.wood_regen_weight]
+        halves, health = (
+            [m.stone_regen_halfwidth, m.wood_regen_halfwidth],
+            [m.stone_max_health, m.wood_max_health],
+        )
+    else:
+        weights, halves, health = [m.resource_regen_prob] * 2, [0, 0], [m.max_health] * 2
+    payments = np.zeros(n)
+    if config.is_ranked:
+        payments = ranked_payments(config)
+        payments = payments[::-1].copy() if m.kind == "split" else payments
+    above = np.array([int(rank in m.skill_rank_of_top_agents) for rank in range(n)], np.int64)
+    return World(
+        ground=np.stack([ground_of(config, one) for one in layouts]),
+        cells=table,
+        cell_count=np.array([[len(layer) for layer in pair] for pair in cells], np.int64),
+        regeneration=np.array(weights, dtype=float),
+        halfwidth=np.array(halves, dtype=np.int64),
+        most=np.array(health, dtype=np.int64),
+        rank_cell=ranked_cells(n, m.world_size, config.quirks.corner_row_by_width) + pad,
+        rank_payment=payments,
+        rank_above=above,
+        cutoffs=cutoffs,
+        levels=levels,
+        schedule=schedule,
+        key=np.array(split_seed(seed), dtype=np.int64),
+    )
+
+
+def ground_of(config: GTBConfig, layout: Layout) -> np.ndarray:
+    """A padded map with water and sources."""
+    height, width = layout.shape
+    pad, water = pad_of(config), int(config.map.has_water)
+    ground = np.zeros((height + 2 * pad, width + 2 * pad, CELL), np.uint8)
+    inside = ground[pad:-pad, pad:-pad]
+    if water:
+        inside[..., WATER] = layout.water
+    elif layout.water.any():
+        raise ValueError(f"map.kind {config.map.kind!r} must have no water")
+    inside[..., WATER + water], inside[..., WATER + water + 1] = layout.stone, layout.wood
+    inside[..., WATER + water + 2] = 1
+    return ground
+
+
+def state_of(config: GTBConfig, pad: int, E: int, brackets: int) -> State:
+    """Room for the state; `reset` fills it."""
+    height, width = (size + 2 * pad for size in config.map.world_size)
+    n, limit, prices = config.n_agents, config.market.limit, config.market.max_bid_ask + 1
+    memory = MEMORY if config.tax is not None and config.tax.tax_model == "saez" else 0
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        **{name: ((), np.int64) for name in ("time", "clock", "completions", "active", "layout", "day")},
+        "loc": ((n, 2), np.int16), "inventory": ((n, 3), float), "escrow": ((n, 3), float),
+        **{name: ((n,), float) for name in ("labour", "bonus", "payment", "skill", "last_coin", "last_income")},
+        **{name: ((n,), float) for name in ("last_marginal", "last_effective")},
+        "maps": ((height, width, CELL), np.uint8), "words": ((height, width, 2), np.uint64),
+        "orders": ((2, 2, n * limit, 3), np.int16),
+        "length": ((2, 2), np.int64), "open": ((2, n), np.int16), "history": ((2, n, prices), float),
+        "level": ((brackets,), np.int64), "rates": ((brackets,), float), "cap": ((), float),
+        "objective": ((n + 1,), float), "memory": ((memory, 2), float), "remembered": ((2,), np.int64),
+        "elasticity": ((3,), float), "running": ((brackets,), float), "saez": ((brackets,), float),
+    }  # fmt: skip
+    state = State(**{name: np.zeros((E, *shapes[name][0]), shapes[name][1]) for name in State._fields})
+    state.elasticity[:, 0::2] = 0.5
+    state.cap[:] = 1.0 if config.tax is None or config.tax.tax_annealing_schedule is None else 0.0
+    return state
+
+
+def tally_of(config: GTBConfig, E: int, brackets: int) -> Tally:
+    """Room for the account of an episode."""
+    n = config.n_agents
+    shapes = {
+        "builds": (n,), "trades": (n, 2, 2, 2), "periods": (), "rate_sum": (brackets,), "occupancy": (brackets,),
+        "taxed": (n, 2), "effective_sum": (), "endowment": (n, 3), "labour": (n,), "objective": (n + 1,),
+        "payment": (n,), "effort": (3,),
+    }  # fmt: skip
+    return Tally(**{name: np.zeros((E, *shapes[name])) for name in Tally._fields})
