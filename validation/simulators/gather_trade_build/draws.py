@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from pycrld_econ.validation.backend.philox import philox
-from pycrld_econ.validation.simulators.gather_trade_build.state import Draws, World
+from pycrld_econ.validation.simulators.gather_trade_build.state import Draws, Sources
 
 # Purposes: the third word of the counter.
 ORDER, BONUS, REGENERATION, RATES, RESET = 1, 2, 3, 5, 6
@@ -54,13 +54,15 @@ def normal(e: int, clock: int, purpose: int, number: int, key: np.ndarray) -> fl
     return math.sqrt(-2.0 * math.log((w0 + 1.0) * SCALE)) * math.cos(2.0 * math.pi * w1 * SCALE)
 
 
-def draw(e: int, clock: int, layout: int, needs_rates: int, w: World, d: Draws) -> None:
+def draw(
+    e: int, clock: int, layout: int, needs_rates: int, key: np.ndarray, sources: Sources, d: Draws
+) -> None:
     """All numbers of a step of one environment."""
     n = d.order.shape[2]
-    permutation(d.order[e, 0], e, clock, ORDER, 0, w.key)
-    permutation(d.order[e, 1], e, clock, ORDER, n, w.key)
-    uniforms(d.bonus[e], 2 * n, e, clock, BONUS, w.key)
+    permutation(d.order[e, 0], e, clock, ORDER, 0, key)
+    permutation(d.order[e, 1], e, clock, ORDER, n, key)
+    uniforms(d.bonus[e], 2 * n, e, clock, BONUS, key)
     for q in range(2):
-        uniforms(d.regeneration[e, q], w.cell_count[layout, q], e, clock, REGENERATION + q, w.key)
+        uniforms(d.regeneration[e, q], sources.cell_count[layout, q], e, clock, REGENERATION + q, key)
     if needs_rates:
-        uniforms(d.rates[e], d.rates.shape[1], e, clock, RATES, w.key)
+        uniforms(d.rates[e], d.rates.shape[1], e, clock, RATES, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,11 +24,18 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     OWNER,
     Draws,
     Events,
+    Final,
+    Land,
     Output,
     Seen,
     State,
+    Tally,
+    World,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.tables import (
+    draws_of,
+    events_of,
+    output_of,
     rules_of,
     state_of,
     tally_of,
@@ -149,26 +156,34 @@ class GatherTradeBuild:
         self._world = world_of(config, self.layouts, self.cutoffs, self.levels, schedule, seed)
         self._dimensions()
         self._step = Lanes(steps, "step", device, threads, compile)
-        self._reset = Lanes(steps, "reset", device, threads, compile)
-        self.state: State = self._state(state_of(config, self.rules.pad, n_envs, len(self.cutoffs)))
-        self._tally, self._finished = (
-            self._there(tally_of(config, n_envs, len(self.cutoffs))) for _ in range(2)
+        brackets = len(self.cutoffs)
+        self.state: State = self._there(state_of(config, n_envs, brackets))
+        self._tally: Tally = self._there(tally_of(config, n_envs, brackets))
+        self._finished: Tally = self._there(tally_of(config, n_envs, brackets))
+        self._out: Output = self._there(output_of(config, n_envs))
+        self.events: Events = self._there(events_of(config, n_envs))
+        self.draws: Draws = self._there(
+            draws_of(config, n_envs, brackets, self._world.sources.cells.shape[2])
         )
-        self.draws, self._out, self.events = (self._there(one) for one in self._rooms())
-        self.seen: Seen = self._views(self._seen())
-        self.world = self._there(self._world)
+        self.seen: Seen = self._there(self._seen())
+        self.world: World = self._there(self._world)
+        self._nothing = np.zeros(
+            (n_envs, self.n_agents, 6 if config.multi_action_mode_agents else 1), np.int16
+        )
         self.reset()
 
     def _there(self, arrays: Any) -> Any:
-        return type(arrays)(*(to_device(array, self.device) for array in arrays))
-
-    def _state(self, state: State) -> State:
-        there = self._there(state)
-        return there._replace(words=there.maps.view(np.uint64))
-
-    def _views(self, seen: Seen) -> Seen:
-        there = self._there(seen)
-        return there._replace(cells=there.bytes.view(np.uint64))
+        """A nested named tuple of arrays in the memory of the device; views of the same memory stay so."""
+        if isinstance(arrays, Land):
+            maps = to_device(arrays.maps, self.device)
+            return Land(maps, maps.view(np.uint64))
+        if isinstance(arrays, Seen):
+            cells = to_device(arrays.bytes, self.device)
+            rest = {name: to_device(array, self.device) for name, array in arrays._asdict().items()}
+            return Seen(**(rest | {"bytes": cells, "cells": cells.view(np.uint64)}))
+        if isinstance(arrays, tuple):
+            return type(arrays)(*(self._there(one) for one in arrays))
+        return to_device(arrays, self.device)
 
     def _dimensions(self) -> None:
         c, brackets = self.config, len(self.cutoffs)
@@ -201,27 +216,6 @@ class GatherTradeBuild:
             planner_mask=np.zeros((E, max(sum(self.planner_dims), 1)), np.uint8),
         )
 
-    def _rooms(self) -> tuple[Draws, Output, Events]:
-        E, n, brackets = self.n_envs, self.n_agents, len(self.cutoffs)
-        most = 2 * n * self.config.market.limit
-        cells = self._world.cells.shape[2]
-        bins = 101 if self.rules.tax_model == 3 else 0
-        draws = Draws(
-            np.zeros((E, 2, n), np.int16), np.zeros((E, 2 * n)), np.zeros((E, 2, cells)), np.zeros((E, brackets))
-        )  # fmt: skip
-        out = Output(
-            reward=np.zeros((E, n + 1)), done=np.zeros(E, np.uint8), fault=np.zeros(E, np.int64),
-            chosen=np.zeros((E, n, 6), np.int16), out=np.zeros((E, n)), work=np.zeros((E, n)),
-            bins=np.zeros((E, 6, bins)),
-        )  # fmt: skip
-        events = Events(
-            trade=np.zeros((E, most, 8), np.int16), trades=np.zeros(E, np.int64),
-            build=np.zeros((E, n, 3), np.int16), builds=np.zeros(E, np.int64),
-            gather=np.zeros((E, 2 * n, 5), np.int16), gathers=np.zeros(E, np.int64),
-            tax=np.zeros((E, n, 5)), taxed=np.zeros(E, np.int64),
-        )  # fmt: skip
-        return draws, out, events
-
     @property
     def observation(self) -> Observation:
         """What is seen now; on CUDA, copies."""
@@ -233,8 +227,7 @@ class GatherTradeBuild:
 
     def reset(self) -> Observation:
         """Begin a new episode everywhere; what is seen."""
-        s = self.state
-        self._reset(self.n_envs, self.rules, self.world, s, self.draws, self._out, self._tally, self.seen)
+        self._advance(self._nothing, self._planned(None), steps.RESET)
         self._check_fault()
         return self.observation
 
@@ -263,15 +256,15 @@ class GatherTradeBuild:
         ValueError
             If an array has another shape, or an action does not exist; environments with such actions are as before.
         """
-        self._advance(self._chosen(actions), self._planned(planner_actions), 0)
+        self._advance(self._chosen(actions), self._planned(planner_actions), steps.STEP)
         if check:
             self._check_fault()
-        reward = to_host(self._out.reward)
+        reward = to_host(self._out.gains)
         return Step(reward[:, :-1], reward[:, -1], to_host(self._out.done).view(np.bool_))
 
-    def _advance(self, actions: np.ndarray, planner: np.ndarray, replayed: int) -> None:
+    def _advance(self, actions: np.ndarray, planner: np.ndarray, mode: int) -> None:
         self._step(
-            self.n_envs, to_device(actions, self.device), to_device(planner, self.device), replayed, self.rules,
+            self.n_envs, to_device(actions, self.device), to_device(planner, self.device), mode, self.rules,
             self.world, self.state, self.draws, self._out, self.events, self._tally, self._finished,
             self.seen,
         )  # fmt: skip
@@ -314,19 +307,24 @@ class GatherTradeBuild:
         if episodes < 0:
             raise ValueError(f"episodes must be >= 0, got {episodes}")
         completions = np.full(self.n_envs, episodes, dtype=np.int64)
-        self.state = self.state._replace(completions=to_device(completions, self.device))
+        there = self.state.calendar._replace(completions=to_device(completions, self.device))
+        self.state = self.state._replace(calendar=there)
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Metrics of the episodes under way, by their published names, each (E,)."""
         tally, s = host(self._tally), host(self.state)
-        active = s.active if self.config.energy_warmup_method == "auto" else s.completions
-        constant = self.config.energy_warmup_constant
-        share = 1 - np.exp(-active / constant) if constant > 0 else np.ones(self.n_envs)
+        c, active = self.config, s.calendar.active
+        grown = active if c.energy_warmup_method == "auto" else s.calendar.completions
+        share = (
+            1 - np.exp(-grown / c.energy_warmup_constant)
+            if c.energy_warmup_constant > 0
+            else np.ones(self.n_envs)
+        )
+        effort = np.stack([c.energy_cost * share, active, s.memory.elasticity[:, 2]], axis=-1)
         now = tally._replace(
-            endowment=s.inventory + s.escrow,
-            labour=s.labour,
-            objective=s.objective,
-            effort=np.stack([self.config.energy_cost * share, s.active, s.elasticity[:, 2]], axis=-1),
+            final=Final(
+                s.agents.inventory + s.agents.escrow, s.agents.labour, s.objective, s.agents.payment, effort
+            )
         )
         return metrics_of(self.config, self.cutoffs, now)
 
@@ -336,13 +334,7 @@ class GatherTradeBuild:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"state": self.state, "tally": self._tally, "finished": self._finished, "seen": self.seen}
-        views = ("words", "cells")  # of memory that is there under another name
-        return {
-            f"{part}.{name}": array
-            for part, arrays in parts.items()
-            for name, array in arrays._asdict().items()
-            if name not in views
-        }
+        return {name: array for part, arrays in parts.items() for name, array in flatten(part, arrays)}
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Copies of everything that the next step, its observations and metrics depend on."""
@@ -367,11 +359,11 @@ class GatherTradeBuild:
     def maps(self) -> np.ndarray:
         """The maps (E, H, W, 16) as bytes, without padding: see `state`."""
         pad = self.rules.pad
-        return np.asarray(to_host(self.state.maps)[:, pad:-pad, pad:-pad])
+        return np.asarray(to_host(self.state.land.maps)[:, pad:-pad, pad:-pad])
 
     def places(self) -> np.ndarray:
         """Rows and columns of agents (E, n, 2)."""
-        return np.asarray(to_host(self.state.loc) - self.rules.pad)
+        return np.asarray(to_host(self.state.agents.loc) - self.rules.pad)
 
     def planner_map(self) -> tuple[np.ndarray, np.ndarray]:
         """What a planner with spatial information sees: (E, C, H, W) layers, (E, 2, H, W) owners and agents, from 2."""
@@ -381,5 +373,17 @@ class GatherTradeBuild:
 
 
 def host(arrays: Any) -> Any:
-    """A named tuple of arrays in the memory of the processor."""
-    return type(arrays)(*(to_host(array) for array in arrays))
+    """A nested named tuple of arrays in the memory of the processor."""
+    if isinstance(arrays, tuple):
+        return type(arrays)(*(host(one) for one in arrays))
+    return to_host(arrays)
+
+
+def flatten(name: str, arrays: Any) -> Iterator[tuple[str, Any]]:
+    """Names and arrays of a nested named tuple, without views of memory that has another name."""
+    if not isinstance(arrays, tuple):
+        yield name, arrays
+        return
+    for field, one in arrays._asdict().items():  # type: ignore[attr-defined]
+        if field not in ("words", "cells"):
+            yield from flatten(f"{name}.{field}", one)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pycrld_econ.validation.simulators.gather_trade_build.state import (
     NOBODY,
     OCCUPANT,
+    Agents,
     Draws,
-    Events,
-    Output,
+    Land,
+    Log,
+    Room,
     Rules,
-    State,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.world import enterable, place
 
@@ -26,41 +29,51 @@ def col_step(action: int) -> int:
     return -1 if action == 1 else 1 if action == 2 else 0
 
 
-def move(e: int, i: int, action: int, rules: Rules, s: State) -> None:
+def move(e: int, i: int, action: int, rules: Rules, agents: Agents, land: Land) -> None:
     """Go to the next cell if that is possible at this moment, which costs labour."""
-    row, col = s.loc[e, i, 0] + row_step(action), s.loc[e, i, 1] + col_step(action)
-    if enterable(e, i, row, col, rules, s):
-        s.maps[e, s.loc[e, i, 0], s.loc[e, i, 1], OCCUPANT] = NOBODY
-        place(e, i, row, col, s)
-        s.labour[e, i] += rules.move_labour
+    row, col = agents.loc[e, i, 0] + row_step(action), agents.loc[e, i, 1] + col_step(action)
+    if enterable(e, i, row, col, rules, land):
+        land.maps[e, agents.loc[e, i, 0], agents.loc[e, i, 1], OCCUPANT] = NOBODY
+        place(e, i, row, col, agents, land)
+        agents.labour[e, i] += rules.move_labour
 
 
-def gather(e: int, rules: Rules, s: State, d: Draws, out: Output, events: Events) -> None:
+def gather(e: int, rules: Rules, agents: Agents, land: Land, d: Draws, room: Room, gather_log: Log) -> None:
     """Agents move in a random order, and collect what lies where they are, moved or not, stone first."""
-    events.gathers[e] = 0
-    for turn in range(s.labour.shape[1]):
+    gather_log.size[e] = 0
+    for turn in range(agents.labour.shape[1]):
         i = int(d.order[e, 1, turn])
-        if out.chosen[e, i, 5] > 0:
-            move(e, i, int(out.chosen[e, i, 5]), rules, s)
-        row, col = int(s.loc[e, i, 0]), int(s.loc[e, i, 1])
+        if room.chosen[e, i, 5] > 0:
+            move(e, i, int(room.chosen[e, i, 5]), rules, agents, land)
+        row, col = int(agents.loc[e, i, 0]), int(agents.loc[e, i, 1])
         for q in range(2):
-            if s.maps[e, row, col, q] == 0:
+            if land.maps[e, row, col, q] == 0:
                 continue
-            k = int(events.gathers[e])
-            got = 2 if d.bonus[e, k] < s.bonus[e, i] else 1
-            s.maps[e, row, col, q] -= 1
-            s.inventory[e, i, 1 + q] += got
-            s.labour[e, i] += rules.collect_labour
-            events.gather[e, k, 0] = i
-            events.gather[e, k, 1] = q
-            events.gather[e, k, 2] = got
-            events.gather[e, k, 3] = row
-            events.gather[e, k, 4] = col
-            events.gathers[e] = k + 1
+            k = int(gather_log.size[e])
+            got = 2 if d.bonus[e, k] < agents.bonus[e, i] else 1
+            land.maps[e, row, col, q] -= 1
+            agents.inventory[e, i, 1 + q] += got
+            agents.labour[e, i] += rules.collect_labour
+            gather_log.rows[e, k, 0] = i
+            gather_log.rows[e, k, 1] = q
+            gather_log.rows[e, k, 2] = got
+            gather_log.rows[e, k, 3] = row
+            gather_log.rows[e, k, 4] = col
+            gather_log.size[e] = k + 1
 
 
-def gather_all(first: int, last: int, rules: Rules, s: State, d: Draws, out: Output, events: Events) -> None:
+def gather_all(
+    first: int,
+    last: int,
+    rules: Rules,
+    agents: Agents,
+    land: Land,
+    d: Draws,
+    fault: np.ndarray,
+    room: Room,
+    gather_log: Log,
+) -> None:
     """Agents of all environments move and collect."""
     for e in range(first, last):
-        if out.fault[e] == 0:
-            gather(e, rules, s, d, out, events)
+        if fault[e] == 0:
+            gather(e, rules, agents, land, d, room, gather_log)

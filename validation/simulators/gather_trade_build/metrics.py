@@ -43,7 +43,7 @@ def bracket_names(cutoffs: np.ndarray, merged: bool = False) -> list[str]:
 
 def social(config: GTBConfig, t: Tally) -> dict[str, np.ndarray]:
     """Productivity, equality and welfare."""
-    coin, n = t.endowment[..., 0], config.n_agents
+    coin, n = t.final.endowment[..., 0], config.n_agents
     equality = 1 - gini(coin, config.quirks.gini_by_size)
     weights = 1 / np.maximum(coin, 1)
     weights = weights / weights.sum(-1, keepdims=True)
@@ -52,7 +52,7 @@ def social(config: GTBConfig, t: Tally) -> dict[str, np.ndarray]:
         "social/equality": equality,
         "social_welfare/coin_eq_times_productivity": equality * coin.sum(-1) / n,
         "social_welfare/inv_income_weighted_coin_endow": (coin * weights).sum(-1),
-        "social_welfare/inv_income_weighted_utility": (t.objective[..., :-1] * weights).sum(-1),
+        "social_welfare/inv_income_weighted_utility": (t.final.objective[..., :-1] * weights).sum(-1),
     }
 
 
@@ -60,49 +60,52 @@ def holdings(config: GTBConfig, t: Tally) -> dict[str, np.ndarray]:
     """What agents have, how much they worked, and what that is worth to them."""
     found: dict[str, np.ndarray] = {}
     for i in range(config.n_agents):
-        found |= {f"endow/{i}/{good}": t.endowment[:, i, k] for k, good in enumerate(GOODS)}
-        found[f"endogenous/{i}/Labor"] = t.labour[:, i]
-        found[f"util/{i}"] = t.objective[:, i]
-    found |= {f"endow/p/{good}": np.zeros(len(t.labour)) for good in GOODS}
-    found["util/p"] = t.objective[:, -1]
-    found["labor/weighted_cost"], found["labor/warmup_integrator"] = t.effort[:, 0], t.effort[:, 1]
+        found |= {f"endow/{i}/{good}": t.final.endowment[:, i, k] for k, good in enumerate(GOODS)}
+        found[f"endogenous/{i}/Labor"] = t.final.labour[:, i]
+        found[f"util/{i}"] = t.final.objective[:, i]
+    found |= {f"endow/p/{good}": np.zeros(len(t.final.labour)) for good in GOODS}
+    found["util/p"] = t.final.objective[:, -1]
+    found["labor/weighted_cost"], found["labor/warmup_integrator"] = (
+        t.final.effort[:, 0],
+        t.final.effort[:, 1],
+    )
     return found
 
 
 def trades(config: GTBConfig, t: Tally) -> dict[str, np.ndarray]:
     """Houses and trades by agent; means are nan where there were none."""
-    found = {f"Build/{i}/n_builds": t.builds[:, i] for i in range(config.n_agents)}
-    found["Build/total_builds"] = t.builds.sum(-1)
+    found = {f"Build/{i}/n_builds": t.built[:, i] for i in range(config.n_agents)}
+    found["Build/total_builds"] = t.built.sum(-1)
     for i in range(config.n_agents):
         for q, commodity in enumerate(COMMODITIES):
             for side, verb in enumerate(("Sell", "Buy")):
-                number, value = t.trades[:, i, q, side, 0], t.trades[:, i, q, side, 1]
+                number, value = t.traded[:, i, q, side, 0], t.traded[:, i, q, side, 1]
                 mean = np.where(number > 0, value / np.maximum(number, 1), np.nan)
                 found |= {f"Trade/{i}/{verb}{commodity}/{name}": mean for name in ("price", "cost", "income")}
                 found[f"Trade/{i}/{verb}{commodity}/n_sales"] = number
-    found["Trade/n_trades"] = t.trades[:, :, :, 0, 0].sum((-1, -2))
+    found["Trade/n_trades"] = t.traded[:, :, :, 0, 0].sum((-1, -2))
     return found
 
 
 def taxes(config: GTBConfig, cutoffs: np.ndarray, t: Tally) -> dict[str, np.ndarray]:
     """Rates, incomes by bracket, and what was paid."""
-    periods = np.where(t.periods > 0, t.periods, np.nan)
+    periods = np.where(t.fiscal.periods > 0, t.fiscal.periods, np.nan)
     found: dict[str, np.ndarray] = {}
     names = np.array(bracket_names(cutoffs, config.quirks.merged_bracket_names))
     for name in dict.fromkeys(names):
         here = names == name
-        found[f"PeriodicTax/avg_bracket_rate/{name}"] = t.rate_sum[:, here].mean(-1) / periods
-        found[f"PeriodicTax/bracket_occupancy/{name}"] = t.occupancy[:, here].sum(-1) / (
-            np.maximum(t.periods, 1) * config.n_agents
+        found[f"PeriodicTax/avg_bracket_rate/{name}"] = t.fiscal.rate_sum[:, here].mean(-1) / periods
+        found[f"PeriodicTax/bracket_occupancy/{name}"] = t.fiscal.occupancy[:, here].sum(-1) / (
+            np.maximum(t.fiscal.periods, 1) * config.n_agents
         )
-    income, paid, coin = t.taxed[..., 0], t.taxed[..., 1], t.endowment[..., 0]
-    found["PeriodicTax/avg_effective_tax_rate"] = t.effective_sum / (periods * config.n_agents)
+    income, paid, coin = t.fiscal.taxed[..., 0], t.fiscal.taxed[..., 1], t.final.endowment[..., 0]
+    found["PeriodicTax/avg_effective_tax_rate"] = t.fiscal.effective_sum / (periods * config.n_agents)
     found["PeriodicTax/total_collected_taxes"] = paid.sum(-1)
     rows = np.arange(len(income))
     for name, who in (("poorest", coin.argmin(-1)), ("richest", coin.argmax(-1))):
         found[f"PeriodicTax/avg_tax_rate/{name}"] = paid[rows, who] / np.maximum(income[rows, who], 0.001)
     if config.tax is not None and config.tax.tax_model == "saez":
-        found["PeriodicTax/saez/estimated_elasticity"] = t.effort[:, 2]
+        found["PeriodicTax/saez/estimated_elasticity"] = t.final.effort[:, 2]
     return found
 
 

@@ -16,12 +16,15 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     OWNER,
     PRICE,
     SELF,
-    Output,
+    Agents,
+    Book,
+    Brackets,
+    Calendar,
+    Fisc,
+    Land,
+    Room,
     Rules,
     Seen,
-    State,
-    Tally,
-    World,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import coin_of, marginal_of
 
@@ -82,17 +85,17 @@ def planner_agent_names_of(config: GTBConfig) -> list[str]:
     return names
 
 
-def see_books(e: int, s: State, seen: Seen, rules: Rules) -> None:
+def see_books(e: int, agents: Agents, book: Book, seen: Seen, rules: Rules) -> None:
     """Open orders by price: all of them for the planner, others' and own ones for agents."""
-    n, prices = s.labour.shape[1], rules.highest + 1
+    n, prices = agents.labour.shape[1], rules.highest + 1
     mine = 4 * prices + 2
     for k in range(4 * prices):
         seen.planner_flat[e, k] = 0.0
     for side in range(2):
         start = 0 if side == ASK else 2 * prices
         for q in range(2):
-            for k in range(s.length[e, q, side]):
-                seen.planner_flat[e, start + q * prices + s.orders[e, q, side, k, PRICE]] += 1.0
+            for k in range(book.length[e, q, side]):
+                seen.planner_flat[e, start + q * prices + book.orders[e, q, side, k, PRICE]] += 1.0
     for i in range(n):
         for k in range(4 * prices):
             seen.flat[e, i, 2 + k] = seen.planner_flat[e, k]
@@ -100,20 +103,20 @@ def see_books(e: int, s: State, seen: Seen, rules: Rules) -> None:
     for side in range(2):
         start = 2 + (0 if side == ASK else 2 * prices)
         for q in range(2):
-            for k in range(s.length[e, q, side]):
-                i = s.orders[e, q, side, k, AGENT]
-                at = start + q * prices + s.orders[e, q, side, k, PRICE]
+            for k in range(book.length[e, q, side]):
+                i = book.orders[e, q, side, k, AGENT]
+                at = start + q * prices + book.orders[e, q, side, k, PRICE]
                 seen.flat[e, i, at] -= 1.0
                 seen.flat[e, i, at + mine] += 1.0
 
 
-def see_market(e: int, rules: Rules, s: State, seen: Seen) -> None:
+def see_market(e: int, rules: Rules, agents: Agents, book: Book, seen: Seen) -> None:
     """Mean prices and past sales, the same for all."""
-    n, prices = s.labour.shape[1], rules.highest + 1
+    n, prices = agents.labour.shape[1], rules.highest + 1
     for q in range(2):
         number, total = 0.0, 0.0
         for p in range(prices):
-            here = sold(e, q, p, s)
+            here = sold(e, q, p, book)
             number += here
             total += p * here
             seen.planner_flat[e, 4 * prices + 2 + q * prices + p] = rules.scale * here
@@ -125,107 +128,128 @@ def see_market(e: int, rules: Rules, s: State, seen: Seen) -> None:
             seen.flat[e, i, 4 + 8 * prices + k] = seen.planner_flat[e, 4 * prices + 2 + k]
 
 
-def sort_incomes(e: int, s: State, out: Output) -> None:
+def sort_incomes(e: int, agents: Agents, fisc: Fisc, room: Room) -> None:
     """Incomes of the last period in ascending order, into `out.out`."""
-    for i in range(s.labour.shape[1]):
-        x, k = s.last_income[e, i], i
-        while k > 0 and out.out[e, k - 1] > x:
-            out.out[e, k] = out.out[e, k - 1]
+    for i in range(agents.labour.shape[1]):
+        x, k = fisc.last_income[e, i], i
+        while k > 0 and room.out[e, k - 1] > x:
+            room.out[e, k] = room.out[e, k - 1]
             k -= 1
-        out.out[e, k] = x
+        room.out[e, k] = x
 
 
 def see_taxes(
-    e: int, at: int, planner_at: int, rules: Rules, w: World, s: State, out: Output, seen: Seen
+    e: int,
+    at: int,
+    planner_at: int,
+    rules: Rules,
+    brackets: Brackets,
+    agents: Agents,
+    fisc: Fisc,
+    room: Room,
+    seen: Seen,
 ) -> int:
     """Rates, the day and incomes of the last period; the next free place of `planner_flat`."""
-    n, brackets = s.labour.shape[1], s.rates.shape[1]
-    sort_incomes(e, s, out)
-    first = 1.0 if s.day[e] == 1 else 0.0
-    last = 1.0 if s.day[e] >= rules.period else 0.0
+    n, B = agents.labour.shape[1], fisc.rates.shape[1]
+    sort_incomes(e, agents, fisc, room)
+    first = 1.0 if fisc.day[e] == 1 else 0.0
+    last = 1.0 if fisc.day[e] >= rules.period else 0.0
     for i in range(-1, n):
         k = planner_at if i < 0 else at
         row = seen.planner_flat[e] if i < 0 else seen.flat[e, i]
-        for b in range(brackets):
-            row[k + b] = s.rates[e, b]
-        row[k + brackets] = first
-        row[k + brackets + 1] = last
+        for b in range(B):
+            row[k + b] = fisc.rates[e, b]
+        row[k + B] = first
+        row[k + B + 1] = last
         for j in range(n):
-            row[k + brackets + 2 + j] = out.out[e, j] / rules.period
-        k += brackets + 2 + n
+            row[k + B + 2 + j] = room.out[e, j] / rules.period
+        k += B + 2 + n
         if i >= 0:
-            row[k] = marginal_of(e, coin_of(e, i, s) - s.last_coin[e, i], w, s)
+            row[k] = marginal_of(e, coin_of(e, i, agents) - fisc.last_coin[e, i], brackets, fisc)
             k += 1
-        row[k] = s.day[e] / rules.period
-    return planner_at + brackets + 3 + n
+        row[k] = fisc.day[e] / rules.period
+    return planner_at + B + 3 + n
 
 
-def see_flat(e: int, rules: Rules, w: World, s: State, out: Output, seen: Seen) -> None:
+def see_flat(
+    e: int,
+    rules: Rules,
+    brackets: Brackets,
+    calendar: Calendar,
+    agents: Agents,
+    land: Land,
+    book: Book,
+    fisc: Fisc,
+    room: Room,
+    seen: Seen,
+) -> None:
     """All numbers that are not maps."""
-    n, prices, brackets = s.labour.shape[1], rules.highest + 1, s.rates.shape[1]
-    height, width = s.maps.shape[1] - 2 * rules.pad, s.maps.shape[2] - 2 * rules.pad
-    see_books(e, s, seen, rules)
-    see_market(e, rules, s, seen)
+    n, prices, B = agents.labour.shape[1], rules.highest + 1, fisc.rates.shape[1]
+    height, width = land.maps.shape[1] - 2 * rules.pad, land.maps.shape[2] - 2 * rules.pad
+    see_books(e, agents, book, seen, rules)
+    see_market(e, rules, agents, book, seen)
     after, planner_at = 2 + 10 * prices + 2, 6 * prices + 2
     taxed = rules.tax_model > 0
     if taxed:
-        planner_at = see_taxes(e, after + 1, planner_at, rules, w, s, out, seen)
-    time = s.time[e] * rules.time_scale
+        planner_at = see_taxes(e, after + 1, planner_at, rules, brackets, agents, fisc, room, seen)
+    time = calendar.time[e] * rules.time_scale
     seen.planner_flat[e, planner_at] = time
     for k in range(1, 4):
         seen.planner_flat[e, planner_at + k] = 0.0
     for i in range(n):
-        seen.flat[e, i, 0] = s.payment[e, i] / rules.payment
-        seen.flat[e, i, 1] = s.skill[e, i]
-        seen.flat[e, i, after] = s.bonus[e, i]
-        k = after + 1 + (brackets + 4 + n if taxed else 0)
+        seen.flat[e, i, 0] = agents.payment[e, i] / rules.payment
+        seen.flat[e, i, 1] = agents.skill[e, i]
+        seen.flat[e, i, after] = agents.bonus[e, i]
+        k = after + 1 + (B + 4 + n if taxed else 0)
         seen.flat[e, i, k] = time
         for good in range(3):
-            seen.flat[e, i, k + 1 + good] = rules.scale * s.inventory[e, i, good]
+            seen.flat[e, i, k + 1 + good] = rules.scale * agents.inventory[e, i, good]
         k += 4
         if rules.full == 0:
-            seen.flat[e, i, k] = (s.loc[e, i, 1] - rules.pad) / width
-            seen.flat[e, i, k + 1] = (s.loc[e, i, 0] - rules.pad) / height
+            seen.flat[e, i, k] = (agents.loc[e, i, 1] - rules.pad) / width
+            seen.flat[e, i, k + 1] = (agents.loc[e, i, 0] - rules.pad) / height
             k += 2
         if rules.hidden_labour == 0:
-            seen.flat[e, i, k] = LABOUR_SCALE * s.labour[e, i]
+            seen.flat[e, i, k] = LABOUR_SCALE * agents.labour[e, i]
 
 
-def see_agents(e: int, rules: Rules, w: World, s: State, seen: Seen) -> None:
+def see_agents(
+    e: int, rules: Rules, brackets: Brackets, agents: Agents, land: Land, fisc: Fisc, seen: Seen
+) -> None:
     """What the planner sees of each agent."""
-    height, width = s.maps.shape[1] - 2 * rules.pad, s.maps.shape[2] - 2 * rules.pad
-    for i in range(s.labour.shape[1]):
+    height, width = land.maps.shape[1] - 2 * rules.pad, land.maps.shape[2] - 2 * rules.pad
+    for i in range(agents.labour.shape[1]):
         k = 0
         if rules.tax_model > 0:
-            income = coin_of(e, i, s) - s.last_coin[e, i]
-            seen.planner_agents[e, i, 0] = marginal_of(e, income, w, s)
-            seen.planner_agents[e, i, 1] = s.last_income[e, i] / rules.period
-            seen.planner_agents[e, i, 2] = s.last_marginal[e, i]
+            income = coin_of(e, i, agents) - fisc.last_coin[e, i]
+            seen.planner_agents[e, i, 0] = marginal_of(e, income, brackets, fisc)
+            seen.planner_agents[e, i, 1] = fisc.last_income[e, i] / rules.period
+            seen.planner_agents[e, i, 2] = fisc.last_marginal[e, i]
             k = 3
         if rules.full == 0:
             for good in range(3):
-                seen.planner_agents[e, i, k + good] = rules.scale * s.inventory[e, i, good]
+                seen.planner_agents[e, i, k + good] = rules.scale * agents.inventory[e, i, good]
             if rules.planner_sees_places:
-                seen.planner_agents[e, i, k + 3] = (s.loc[e, i, 1] - rules.pad) / width
-                seen.planner_agents[e, i, k + 4] = (s.loc[e, i, 0] - rules.pad) / height
+                seen.planner_agents[e, i, k + 3] = (agents.loc[e, i, 1] - rules.pad) / width
+                seen.planner_agents[e, i, k + 4] = (agents.loc[e, i, 0] - rules.pad) / height
 
 
-def see_cells(e: int, i: int, rules: Rules, s: State, seen: Seen) -> None:
+def see_cells(e: int, i: int, rules: Rules, agents: Agents, land: Land, seen: Seen) -> None:
     """The map around an agent, or all of it."""
     height, width = seen.cells.shape[2], seen.cells.shape[3]
-    top = rules.pad if rules.full else s.loc[e, i, 0] - rules.pad
-    left = rules.pad if rules.full else s.loc[e, i, 1] - rules.pad
+    top = rules.pad if rules.full else agents.loc[e, i, 0] - rules.pad
+    left = rules.pad if rules.full else agents.loc[e, i, 1] - rules.pad
     for y in range(height):
         for x in range(width):
-            seen.cells[e, i, y, x, 0] = s.words[e, top + y, left + x, 0]
-            seen.cells[e, i, y, x, 1] = s.words[e, top + y, left + x, 1]
+            seen.cells[e, i, y, x, 0] = land.words[e, top + y, left + x, 0]
+            seen.cells[e, i, y, x, 1] = land.words[e, top + y, left + x, 1]
 
 
-def own_codes(e: int, i: int, houses: int, rules: Rules, s: State, bytes_: np.ndarray) -> None:
+def own_codes(e: int, i: int, houses: int, rules: Rules, agents: Agents, bytes_: np.ndarray) -> None:
     """Make an agent and its houses 1 in what it sees."""
     height, width = bytes_.shape[2], bytes_.shape[3]
     if rules.full:
-        bytes_[e, i, s.loc[e, i, 0] - rules.pad, s.loc[e, i, 1] - rules.pad, OCCUPANT] = SELF
+        bytes_[e, i, agents.loc[e, i, 0] - rules.pad, agents.loc[e, i, 1] - rules.pad, OCCUPANT] = SELF
     else:
         bytes_[e, i, rules.pad, rules.pad, OCCUPANT] = SELF
     if houses > 0:
@@ -235,16 +259,30 @@ def own_codes(e: int, i: int, houses: int, rules: Rules, s: State, bytes_: np.nd
                     bytes_[e, i, y, x, OWNER] = SELF
 
 
-def observe(first: int, last: int, rules: Rules, w: World, s: State, out: Output, seen: Seen) -> None:
+def observe(
+    first: int,
+    last: int,
+    rules: Rules,
+    brackets: Brackets,
+    calendar: Calendar,
+    agents: Agents,
+    land: Land,
+    book: Book,
+    fisc: Fisc,
+    room: Room,
+    seen: Seen,
+) -> None:
     """All numbers that are observed."""
     for e in range(first, last):
-        see_flat(e, rules, w, s, out, seen)
-        see_agents(e, rules, w, s, seen)
+        see_flat(e, rules, brackets, calendar, agents, land, book, fisc, room, seen)
+        see_agents(e, rules, brackets, agents, land, fisc, seen)
 
 
-def look(first: int, last: int, rules: Rules, s: State, tally: Tally, seen: Seen) -> None:
+def look(
+    first: int, last: int, rules: Rules, agents: Agents, land: Land, built: np.ndarray, seen: Seen
+) -> None:
     """What all agents see of the map."""
     for e in range(first, last):
-        for i in range(s.labour.shape[1]):
-            see_cells(e, i, rules, s, seen)
-            own_codes(e, i, int(tally.builds[e, i]), rules, s, seen.bytes)
+        for i in range(agents.labour.shape[1]):
+            see_cells(e, i, rules, agents, land, seen)
+            own_codes(e, i, int(built[e, i]), rules, agents, seen.bytes)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycrld_econ.validation.backend import to_device
 from pycrld_econ.validation.simulators.gather_trade_build import steps
 from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
 from pycrld_econ.validation.simulators.gather_trade_build.economy import GatherTradeBuild, host
@@ -17,12 +16,12 @@ from pycrld_econ.validation.simulators.gather_trade_build.masks import mask
 from pycrld_econ.validation.simulators.gather_trade_build.observations import look, observe
 from pycrld_econ.validation.simulators.gather_trade_build.rewards import objectives
 from pycrld_econ.validation.simulators.gather_trade_build.skills import ranked_cells, ranked_payments
-from pycrld_econ.validation.simulators.gather_trade_build.state import NOBODY, OCCUPANT, OTHERS, State
+from pycrld_econ.validation.simulators.gather_trade_build.state import NOBODY, OCCUPANT, OTHERS, Land, State
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import first_rates
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
 REDRAWS = 200  # of a cell for an agent
-REMEMBERED = ("active", "cap", "memory", "remembered", "elasticity", "running")
+REMEMBERED = ("pairs", "remembered", "elasticity", "running")
 
 
 @dataclass(frozen=True)
@@ -65,28 +64,40 @@ def begin(
         As for GatherTradeBuild.
     """
     economy = GatherTradeBuild(config, 1, layouts=[start.layout], **options)  # type: ignore[arg-type]
-    s = host(economy.state)
+    s, seen, out, tally = (host(one) for one in (economy.state, economy.seen, economy._out, economy._tally))
     if before is not None:
+        s.calendar.active[:], s.fisc.cap[:] = before.calendar.active, before.fisc.cap
         for name in REMEMBERED:
-            getattr(s, name)[:] = getattr(before, name)
-        s.saez[:] = s.running
-    s.maps[0, ..., OCCUPANT] = NOBODY
+            getattr(s.memory, name)[:] = getattr(before.memory, name)
+        s.memory.saez[:] = s.memory.running
+    s.land.maps[0, ..., OCCUPANT] = NOBODY
     for i, (row, col) in enumerate(np.asarray(start.loc) + economy.rules.pad):
-        s.loc[0, i] = row, col
-        s.maps[0, row, col, OCCUPANT] = i + OTHERS
+        s.agents.loc[0, i] = row, col
+        s.land.maps[0, row, col, OCCUPANT] = i + OTHERS
     for name in ("bonus", "payment", "skill"):
-        getattr(s, name)[0] = getattr(start, name)
-    s.completions[0] = completions
-    first_rates(0, economy.rules, economy._world, s)
-    objectives(0, s.objective, economy.rules, s, economy._out)
-    seen = host(economy.seen)
-    tally = host(economy._tally)
-    seen = seen._replace(cells=seen.bytes.view(np.uint64))
-    observe(0, 1, economy.rules, economy._world, s, economy._out, seen)
-    look(0, 1, economy.rules, s, tally, seen)
-    mask(0, 1, economy.rules, economy._world, s, seen)
-    economy.state, economy.seen = economy._state(s), economy._views(seen)
+        getattr(s.agents, name)[0] = getattr(start, name)
+    s.calendar.completions[0] = completions
+    economy.state, economy.seen, economy._out, economy._tally = (
+        economy._there(one) for one in (s, seen, out, tally)
+    )
+    see_first(economy)
     return economy
+
+
+def see_first(economy: GatherTradeBuild) -> None:
+    """Rates, objectives, observations and masks at the beginning of an episode."""
+    s, seen, out, tally = (host(one) for one in (economy.state, economy.seen, economy._out, economy._tally))
+    s, seen = (
+        s._replace(land=Land(s.land.maps, s.land.maps.view(np.uint64))),
+        seen._replace(cells=seen.bytes.view(np.uint64)),
+    )
+    rules, brackets = economy.rules, economy._world.brackets
+    first_rates(0, rules, brackets, s.calendar, s.fisc, s.memory)
+    objectives(0, s.objective, rules, s.calendar, s.agents, out.room)
+    observe(0, 1, rules, brackets, s.calendar, s.agents, s.land, s.book, s.fisc, out.room, seen)
+    look(0, 1, rules, s.agents, s.land, tally.built, seen)
+    mask(0, 1, rules, brackets, s.calendar, s.agents, s.land, s.book, s.fisc, seen)
+    economy.state, economy.seen = economy._there(s), economy._there(seen)
 
 
 def replay(
@@ -118,7 +129,7 @@ def replay(
     fill(economy, order, bonus, regeneration, rates)
     chosen = economy._chosen(np.asarray(actions)[None])
     planned = economy._planned(None if planner_actions is None else np.asarray(planner_actions)[None])
-    economy._advance(chosen, planned, 1)
+    economy._advance(chosen, planned, steps.REPLAY)
     economy._check_fault()
 
 
@@ -130,14 +141,14 @@ def fill(
     rates: ArrayLike | None,
 ) -> None:
     """Put random numbers where the rules read them."""
-    d = type(economy.draws)(*(np.zeros(array.shape, array.dtype) for array in economy.draws))
+    d = host(economy.draws)
     d.order[0] = order
     d.bonus[0, : len(np.asarray(bonus))] = bonus
     for q in range(2):
         d.regeneration[0, q, : len(np.asarray(regeneration[q]))] = regeneration[q]
     if rates is not None:
         d.rates[0] = rates
-    economy.draws = type(d)(*(to_device(array, economy.device) for array in d))
+    economy.draws = economy._there(d)
 
 
 # --- from a seed ------------------------------------------------------------------------------------------------------
@@ -255,37 +266,50 @@ class Original:
         before = rng.get_state()
         e.draws.bonus[0] = rng.rand(2 * n)  # more than are used: the generator goes on from those that are
         rng.set_state(before)
-        rules, world, state, d, out = e.rules, e.world, e.state, e.draws, e._out
-        steps.prepare(0, 1, chosen, planned, 1, rules, world, state, d, out)
+        self._play(chosen, planned)
+        see_first(e)
+
+    def _play(self, chosen: np.ndarray, planned: np.ndarray) -> None:
+        e = self.economy
+        rules, w, s, d, out, events, tally = e.rules, e.world, e.state, e.draws, e._out, e.events, e._tally
+        steps.prepare(
+            0, 1, chosen, planned, steps.REPLAY, rules, w.key, w.sources, w.brackets, s.calendar, s.fisc, s.memory, d,
+            out.done, out.fault, out.room,
+        )  # fmt: skip
         e._check_fault()
-        steps.build_all(0, 1, rules, state, d, out, e.events, e._tally)
-        steps.auction_all(0, 1, rules, state, out, e.events, e._tally)
-        steps.gather_all(0, 1, rules, state, d, out, e.events)
-        rng.rand(int(e.events.gathers[0]))
+        steps.build_all(0, 1, rules, s.agents, s.land, d, out.fault, out.room, events.build_log, tally.built)
+        steps.auction_all(0, 1, rules, s.agents, s.book, out.fault, out.room, events.trade_log, tally.traded)
+        steps.gather_all(0, 1, rules, s.agents, s.land, d, out.fault, out.room, events.gather_log)
+        self.rng.rand(int(events.gather_log.size[0]))
         self._draw_rates()
-        steps.share_all(0, 1, planned, rules, world, state, d, out, e.events, e._tally)
+        steps.share_all(
+            0, 1, planned, rules, w.brackets, s.agents, s.book, s.fisc, s.memory, d, out.fault, out.room,
+            events.tax_log, tally.fiscal,
+        )  # fmt: skip
         self._draw_regeneration()
-        regenerate_all(0, 1, rules, world, state, d, out)
-        steps.close(0, 1, rules, state, out, e._tally, e._finished)
-        observe(0, 1, rules, world, state, out, e.seen)
-        look(0, 1, rules, state, e._tally, e.seen)
-        mask(0, 1, rules, world, state, e.seen)
+        regenerate_all(0, 1, rules, w.sources, s.calendar, s.land, d, out.fault)
+        steps.close(
+            0, 1, rules, s.calendar, s.agents, s.memory, s.objective, out.gains, out.done, out.fault, out.room, tally,
+            e._finished,
+        )  # fmt: skip
 
     def _draw_rates(self) -> None:
         e = self.economy
-        if e.rules.tax_model == 3 and e.state.remembered[0, 1] == 0 and e.state.day[0] == 1:
+        if e.rules.tax_model == 3 and e.state.memory.remembered[0, 1] == 0 and e.state.fisc.day[0] == 1:
             e.draws.rates[0] = self.rng.rand(len(e.cutoffs))
 
     def _draw_regeneration(self) -> None:
         e = self.economy
-        layout = int(e.state.layout[0])
+        layout = int(e.state.calendar.layout[0])
         for q in (1, 0):
             u = self.rng.rand(*e.layouts[layout].shape)
-            count = int(e.world.cell_count[layout, q])
-            rows, cols = e.world.cells[layout, q, :count].T - e.rules.pad
+            count = int(e.world.sources.cell_count[layout, q])
+            rows, cols = e.world.sources.cells[layout, q, :count].T - e.rules.pad
             e.draws.regeneration[0, q, :count] = u[rows, cols]
 
     def reset(self) -> None:
         """A new episode; what is remembered across episodes stays."""
         before = self.economy.state
-        self.economy = begin(self.config, self.start(), int(before.completions[0]) + 1, before, compile=False)
+        self.economy = begin(
+            self.config, self.start(), int(before.calendar.completions[0]) + 1, before, compile=False
+        )

@@ -75,32 +75,55 @@ class Rules(NamedTuple):
     hidden_labour: int
 
 
-class World(NamedTuple):
-    """Arrays that do not change."""
+class Sources(NamedTuple):
+    """Where commodities recover, in each of L maps."""
 
-    ground: np.ndarray  # (L, H + 2 pad, W + 2 pad, 16) maps without units, houses and agents
     cells: np.ndarray  # (L, 2, C, 2) rows and columns of sources, row by row
     cell_count: np.ndarray  # (L, 2)
     regeneration: np.ndarray  # (2,) chance of a unit
     halfwidth: np.ndarray  # (2,)
     most: np.ndarray  # (2,) units on a cell
-    rank_cell: np.ndarray  # (n, 2) start cells by rank
+
+
+class Ranks(NamedTuple):
+    """What goes with the rank of an agent."""
+
+    rank_cell: np.ndarray  # (n, 2) start cells
     rank_payment: np.ndarray  # (n,)
     rank_above: np.ndarray  # (n,) 1: starts above the water
+
+
+class Brackets(NamedTuple):
+    """Tax brackets."""
+
     cutoffs: np.ndarray  # (B,)
     levels: np.ndarray  # (J,) rates among which a planner chooses
     schedule: np.ndarray  # (B,) constant rates
+
+
+class World(NamedTuple):
+    """What does not change."""
+
+    ground: np.ndarray  # (L, H + 2 pad, W + 2 pad, 16) maps without units, houses and agents
     key: np.ndarray  # (2,) of the random numbers
+    sources: Sources
+    ranks: Ranks
+    brackets: Brackets
 
 
-class State(NamedTuple):
-    """What the next step depends on."""
+class Calendar(NamedTuple):
+    """Counters (E,)."""
 
-    time: np.ndarray  # (E,) steps of the episode
-    clock: np.ndarray  # (E,) steps and resets since the seed was set
-    completions: np.ndarray  # (E,) episodes
-    active: np.ndarray  # (E,) steps in which agents gained
-    layout: np.ndarray  # (E,) row of the maps
+    time: np.ndarray  # steps of the episode
+    clock: np.ndarray  # steps and resets since the seed was set
+    completions: np.ndarray  # episodes
+    active: np.ndarray  # steps in which agents gained
+    layout: np.ndarray  # which of the maps
+
+
+class Agents(NamedTuple):
+    """What agents are and have."""
+
     loc: np.ndarray  # (E, n, 2)
     inventory: np.ndarray  # (E, n, 3)
     escrow: np.ndarray  # (E, n, 3)
@@ -108,13 +131,28 @@ class State(NamedTuple):
     bonus: np.ndarray  # (E, n) chance of a second unit
     payment: np.ndarray  # (E, n)
     skill: np.ndarray  # (E, n)
+
+
+class Land(NamedTuple):
+    """Maps."""
+
     maps: np.ndarray  # (E, H + 2 pad, W + 2 pad, 16) uint8
     words: np.ndarray  # (E, H + 2 pad, W + 2 pad, 2) uint64, the same memory
-    orders: np.ndarray  # (E, 2, 2, n limit, 3) books: agent, price, age
-    length: np.ndarray  # (E, 2, 2) of the books
+
+
+class Book(NamedTuple):
+    """Orders and past sales."""
+
+    orders: np.ndarray  # (E, 2, 2, n limit, 3) by commodity and side: agent, price, age
+    length: np.ndarray  # (E, 2, 2) number of them
     open: np.ndarray  # (E, 2, n) orders
     history: np.ndarray  # (E, 2, n, K + 1) discounted sales by price
-    day: np.ndarray  # (E,) of the tax period, from 1
+
+
+class Fisc(NamedTuple):
+    """Taxes."""
+
+    day: np.ndarray  # (E,) of the period, from 1
     level: np.ndarray  # (E, B) that the planner chose
     rates: np.ndarray  # (E, B)
     cap: np.ndarray  # (E,) share of the largest rate that annealing allows
@@ -122,31 +160,59 @@ class State(NamedTuple):
     last_income: np.ndarray  # (E, n)
     last_marginal: np.ndarray  # (E, n)
     last_effective: np.ndarray  # (E, n)
-    objective: np.ndarray  # (E, n + 1) the planner is last
-    memory: np.ndarray  # (E, 500, 2) incomes and marginal rates, for Saez, else (E, 0, 2)
-    remembered: (
-        np.ndarray
-    )  # (E, 2) number of pairs that ever came (at most 500 are kept), whether 500 were reached
+
+
+class Memory(NamedTuple):
+    """What the Saez formula remembers over episodes."""
+
+    pairs: np.ndarray  # (E, 500, 2) incomes and marginal rates; (E, 0, 2) if there is no such formula
+    remembered: np.ndarray  # (E, 2) number of pairs that ever came, whether 500 were reached
     elasticity: np.ndarray  # (E, 3) estimate, logarithm of z, estimate before
-    running: np.ndarray  # (E, B) average of Saez rates
-    saez: np.ndarray  # (E, B) Saez rates
+    running: np.ndarray  # (E, B) average of rates
+    saez: np.ndarray  # (E, B) rates
 
 
-class Tally(NamedTuple):
-    """What happened in an episode."""
+class State(NamedTuple):
+    """What the next step depends on."""
 
-    builds: np.ndarray  # (E, n)
-    trades: np.ndarray  # (E, n, 2, 2, 2) by commodity, 0 sold or 1 bought: number, sum of prices
+    calendar: Calendar
+    agents: Agents
+    land: Land
+    book: Book
+    fisc: Fisc
+    memory: Memory
+    objective: np.ndarray  # (E, n + 1) the planner is last
+
+
+class FiscalTally(NamedTuple):
+    """Taxes of an episode."""
+
     periods: np.ndarray  # (E,) tax days
     rate_sum: np.ndarray  # (E, B) over tax days
     occupancy: np.ndarray  # (E, B) incomes in each bracket
     taxed: np.ndarray  # (E, n, 2) income where it was positive, and tax
     effective_sum: np.ndarray  # (E,)
-    endowment: np.ndarray  # (E, n, 3) at the end
-    labour: np.ndarray  # (E, n) at the end
-    objective: np.ndarray  # (E, n + 1) at the end
+
+
+class Final(NamedTuple):
+    """The end of an episode."""
+
+    endowment: np.ndarray  # (E, n, 3)
+    labour: np.ndarray  # (E, n)
+    objective: np.ndarray  # (E, n + 1)
     payment: np.ndarray  # (E, n)
-    effort: np.ndarray  # (E, 3) cost of labour, steps in which agents gained, estimated elasticity
+    effort: (
+        np.ndarray
+    )  # (E, 3) cost of labour, steps in which agents gained, elasticity that the planner used
+
+
+class Tally(NamedTuple):
+    """What happened in an episode."""
+
+    built: np.ndarray  # (E, n)
+    traded: np.ndarray  # (E, n, 2, 2, 2) by commodity, 0 sold or 1 bought: number, sum of prices
+    fiscal: FiscalTally
+    final: Final
 
 
 class Draws(NamedTuple):
@@ -158,29 +224,40 @@ class Draws(NamedTuple):
     rates: np.ndarray  # (E, B)
 
 
+class Log(NamedTuple):
+    """Things that happened in a step."""
+
+    rows: np.ndarray  # (E, most, fields)
+    size: np.ndarray  # (E,) how many
+
+
 class Events(NamedTuple):
     """What happened in a step."""
 
-    trade: np.ndarray  # (E, 2 n limit, 8) commodity, seller, buyer, ask, its age, bid, its age, price
-    trades: np.ndarray  # (E,)
-    build: np.ndarray  # (E, n, 3) agent, row, column
-    builds: np.ndarray  # (E,)
-    gather: np.ndarray  # (E, 2 n, 5) agent, commodity, units, row, column
-    gathers: np.ndarray  # (E,)
-    tax: np.ndarray  # (E, n, 5) income, paid, marginal rate, effective rate, lump sum
-    taxed: np.ndarray  # (E,) whether it was a tax day
+    trade_log: Log  # commodity, seller, buyer, ask, its age, bid, its age, price
+    build_log: Log  # agent, row, column
+    gather_log: Log  # agent, commodity, units, row, column
+    tax_log: (
+        Log  # by agent: income, paid, marginal rate, effective rate, lump sum; size 1 on tax days, else 0
+    )
+
+
+class Room(NamedTuple):
+    """Room for what rules compute on the way."""
+
+    chosen: np.ndarray  # (E, n, 6) decoded actions
+    out: np.ndarray  # (E, n) buyers without a match; coin; sorted incomes
+    work: np.ndarray  # (E, n) sorted coin
+    bins: np.ndarray  # (E, 6, 101) of the Saez formula
 
 
 class Output(NamedTuple):
     """What a step gives."""
 
-    reward: np.ndarray  # (E, n + 1) the planner is last
+    gains: np.ndarray  # (E, n + 1) rewards; the planner is last
     done: np.ndarray  # (E,)
     fault: np.ndarray  # (E,) 1: an action does not exist, 2: there is no room for an agent
-    chosen: np.ndarray  # (E, n, 6) decoded actions
-    out: np.ndarray  # (E, n) room: buyers without a match; sorted coin
-    work: np.ndarray  # (E, n) room
-    bins: np.ndarray  # (E, 6, 101) room of the Saez formula
+    room: Room
 
 
 class Seen(NamedTuple):

@@ -16,7 +16,23 @@ from pycrld_econ.validation.simulators.gather_trade_build.skills import ranked_c
 from pycrld_econ.validation.simulators.gather_trade_build.state import (
     CELL,
     MEMORY,
+    Agents,
+    Book,
+    Brackets,
+    Calendar,
+    Draws,
+    Events,
+    Final,
+    Fisc,
+    FiscalTally,
+    Land,
+    Log,
+    Memory,
+    Output,
+    Ranks,
+    Room,
     Rules,
+    Sources,
     State,
     Tally,
     World,
@@ -131,20 +147,23 @@ def world_of(
         payments = ranked_payments(config)
         payments = payments[::-1].copy() if m.kind == "split" else payments
     above = np.array([int(rank in m.skill_rank_of_top_agents) for rank in range(n)], np.int64)
+    counts = np.array([[len(layer) for layer in pair] for pair in cells], np.int64)
     return World(
         ground=np.stack([ground_of(config, one) for one in layouts]),
-        cells=table,
-        cell_count=np.array([[len(layer) for layer in pair] for pair in cells], np.int64),
-        regeneration=np.array(weights, dtype=float),
-        halfwidth=np.array(halves, dtype=np.int64),
-        most=np.array(health, dtype=np.int64),
-        rank_cell=ranked_cells(n, m.world_size, config.quirks.corner_row_by_width) + pad,
-        rank_payment=payments,
-        rank_above=above,
-        cutoffs=cutoffs,
-        levels=levels,
-        schedule=schedule,
         key=np.array(split_seed(seed), dtype=np.int64),
+        sources=Sources(
+            cells=table,
+            cell_count=counts,
+            regeneration=np.array(weights, dtype=float),
+            halfwidth=np.array(halves, dtype=np.int64),
+            most=np.array(health, dtype=np.int64),
+        ),
+        ranks=Ranks(
+            rank_cell=ranked_cells(n, m.world_size, config.quirks.corner_row_by_width) + pad,
+            rank_payment=payments,
+            rank_above=above,
+        ),
+        brackets=Brackets(cutoffs, levels, schedule),
     )
 
 
@@ -163,35 +182,89 @@ def ground_of(config: GTBConfig, layout: Layout) -> np.ndarray:
     return ground
 
 
-def state_of(config: GTBConfig, pad: int, E: int, brackets: int) -> State:
-    """Room for the state; `reset` fills it."""
-    height, width = (size + 2 * pad for size in config.map.world_size)
+def rooms(kind: type, E: int, shapes: dict[str, tuple[tuple[int, ...], Any]]) -> Any:
+    """A named tuple of zeros, of shapes after the first axis E and of types."""
+    return kind(**{name: np.zeros((E, *shape), dtype) for name, (shape, dtype) in shapes.items()})
+
+
+def state_of(config: GTBConfig, E: int, brackets: int) -> State:
+    """Room for the state; the first reset fills it."""
     n, limit, prices = config.n_agents, config.market.limit, config.market.max_bid_ask + 1
-    memory = MEMORY if config.tax is not None and config.tax.tax_model == "saez" else 0
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        **{name: ((), np.int64) for name in ("time", "clock", "completions", "active", "layout", "day")},
-        "loc": ((n, 2), np.int16), "inventory": ((n, 3), float), "escrow": ((n, 3), float),
-        **{name: ((n,), float) for name in ("labour", "bonus", "payment", "skill", "last_coin", "last_income")},
-        **{name: ((n,), float) for name in ("last_marginal", "last_effective")},
-        "maps": ((height, width, CELL), np.uint8), "words": ((height, width, 2), np.uint64),
-        "orders": ((2, 2, n * limit, 3), np.int16),
-        "length": ((2, 2), np.int64), "open": ((2, n), np.int16), "history": ((2, n, prices), float),
-        "level": ((brackets,), np.int64), "rates": ((brackets,), float), "cap": ((), float),
-        "objective": ((n + 1,), float), "memory": ((memory, 2), float), "remembered": ((2,), np.int64),
-        "elasticity": ((3,), float), "running": ((brackets,), float), "saez": ((brackets,), float),
-    }  # fmt: skip
-    state = State(**{name: np.zeros((E, *shapes[name][0]), shapes[name][1]) for name in State._fields})
-    state.elasticity[:, 0::2] = 0.5
-    state.cap[:] = 1.0 if config.tax is None or config.tax.tax_annealing_schedule is None else 0.0
+    height, width = (size + 2 * pad_of(config) for size in config.map.world_size)
+    pairs = MEMORY if config.tax is not None and config.tax.tax_model == "saez" else 0
+    whole, each = ((), np.int64), ((n,), float)
+    agents = {name: each for name in ("labour", "bonus", "payment", "skill")}
+    fisc = {name: each for name in ("last_coin", "last_income", "last_marginal", "last_effective")}
+    by_bracket = ((brackets,), float)
+    maps = np.zeros((E, height, width, CELL), np.uint8)
+    state = State(
+        calendar=rooms(Calendar, E, {name: whole for name in Calendar._fields}),
+        agents=rooms(
+            Agents, E, {"loc": ((n, 2), np.int16), "inventory": ((n, 3), float), "escrow": ((n, 3), float), **agents}
+        ),
+        land=Land(maps, maps.view(np.uint64)),
+        book=rooms(Book, E, {
+            "orders": ((2, 2, n * limit, 3), np.int16), "length": ((2, 2), np.int64), "open": ((2, n), np.int16),
+            "history": ((2, n, prices), float),
+        }),
+        fisc=rooms(Fisc, E, {
+            "day": whole, "level": ((brackets,), np.int64), "rates": by_bracket, "cap": ((), float), **fisc
+        }),
+        memory=rooms(Memory, E, {
+            "pairs": ((pairs, 2), float), "remembered": ((2,), np.int64), "elasticity": ((3,), float),
+            "running": by_bracket, "saez": by_bracket,
+        }),
+        objective=np.zeros((E, n + 1)),
+    )  # fmt: skip
+    state.memory.elasticity[:, 0::2] = 0.5
+    state.fisc.cap[:] = 1.0 if config.tax is None or config.tax.tax_annealing_schedule is None else 0.0
     return state
 
 
 def tally_of(config: GTBConfig, E: int, brackets: int) -> Tally:
     """Room for the account of an episode."""
     n = config.n_agents
-    shapes = {
-        "builds": (n,), "trades": (n, 2, 2, 2), "periods": (), "rate_sum": (brackets,), "occupancy": (brackets,),
-        "taxed": (n, 2), "effective_sum": (), "endowment": (n, 3), "labour": (n,), "objective": (n + 1,),
-        "payment": (n,), "effort": (3,),
+    return Tally(
+        built=np.zeros((E, n)),
+        traded=np.zeros((E, n, 2, 2, 2)),
+        fiscal=rooms(FiscalTally, E, {
+            "periods": ((), float), "rate_sum": ((brackets,), float), "occupancy": ((brackets,), float),
+            "taxed": ((n, 2), float), "effective_sum": ((), float),
+        }),
+        final=rooms(Final, E, {
+            "endowment": ((n, 3), float), "labour": ((n,), float), "objective": ((n + 1,), float),
+            "payment": ((n,), float), "effort": ((3,), float),
+        }),
+    )  # fmt: skip
+
+
+def output_of(config: GTBConfig, E: int) -> Output:
+    """Room for what a step gives."""
+    n = config.n_agents
+    bins = 101 if config.tax is not None and config.tax.tax_model == "saez" else 0
+    room = rooms(Room, E, {
+        "chosen": ((n, 6), np.int16), "out": ((n,), float), "work": ((n,), float), "bins": ((6, bins), float)
+    })  # fmt: skip
+    return Output(np.zeros((E, n + 1)), np.zeros(E, np.uint8), np.zeros(E, np.int64), room)
+
+
+def events_of(config: GTBConfig, E: int) -> Events:
+    """Room for what happens in a step."""
+    n = config.n_agents
+    sizes = {"trade": (2 * n * config.market.limit, 8), "build": (n, 3), "gather": (2 * n, 5), "tax": (n, 5)}
+
+    def log(name: str) -> Log:
+        dtype = float if name == "tax" else np.int16
+        return rooms(Log, E, {"rows": (sizes[name], dtype), "size": ((), np.int64)})
+
+    return Events(*(log(name) for name in sizes))
+
+
+def draws_of(config: GTBConfig, E: int, brackets: int, cells: int) -> Draws:
+    """Room for the random numbers of a step."""
+    n = config.n_agents
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        "order": ((2, n), np.int16), "bonus": ((2 * n,), float), "regeneration": ((2, cells), float),
+        "rates": ((brackets,), float),
     }  # fmt: skip
-    return Tally(**{name: np.zeros((E, *shapes[name])) for name in Tally._fields})
+    return rooms(Draws, E, shapes)
