@@ -173,21 +173,19 @@ def quadrant_water(m: Map) -> np.ndarray:
     return water
 
 
-def quadrant_probabilities(m: Map, by_wood: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Chances of sources: wood at the top, stone at the left, and both where these meet."""
+def quadrant_probabilities(m: Map) -> tuple[np.ndarray, np.ndarray]:
+    """Chances of sources: wood at the top, stone at the left, and both where these meet; each adds up to 1."""
     height, width = m.world_size
     steep = m.gradient_steepness / 2
-    rows = np.tile(np.arange(height)[:, None] ** steep, (1, width)).astype(float)
-    cols = np.tile(np.arange(width)[None] ** steep, (height, 1)).astype(float)
-    s_wood, s_stone = np.flipud(rows), np.fliplr(cols)
-    wood, stone = s_wood * (s_wood + s_stone), s_stone * (s_wood + s_stone)
+    s_wood = np.tile((np.arange(height)[::-1, None] ** steep).astype(float), (1, width))
+    s_stone = np.tile((np.arange(width)[None, ::-1] ** steep).astype(float), (height, 1))
     dry = 1 - quadrant_water(m)
     found = []
-    for layer in (wood, stone):
-        layer = layer / layer.sum() * dry
-        found.append(layer / layer.mean())
-    coverage = coverages(m)
-    return found[0] * coverage[0], found[1] * coverage[0 if by_wood else 1]
+    for layer in (s_wood, s_stone):
+        chance = layer * (s_wood + s_stone)
+        chance = chance / chance.sum() * dry
+        found.append(chance / chance.sum())
+    return found[0], found[1]
 
 
 def zone_probabilities(m: Map, rng: np.random.RandomState, by_wood: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -272,7 +270,7 @@ def generate(m: Map, rng: np.random.RandomState, by_wood: bool = False) -> Layou
     """
     makers: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
         "uniform": lambda: uniform_probabilities(m, by_wood),
-        "quadrant": lambda: quadrant_probabilities(m, by_wood),
+        "quadrant": lambda: quadrant_probabilities(m),
         "multi_zone": lambda: zone_probabilities(m, rng, by_wood),
     }
     wood, stone = sources(m, makers[m.kind](), rng)

@@ -165,8 +165,10 @@ class Original:
         Whose state is that before the original is constructed.
     reset_seed : int, optional
         A seed set between construction and the first reset.
-    layouts : Layout, optional
+    layout : Layout, optional
         A map instead of that of `config.map`.
+    completions : int
+        Episodes before.
 
     Notes
     -----
@@ -179,6 +181,7 @@ class Original:
         rng: np.random.RandomState,
         reset_seed: int | None = None,
         layout: Layout | None = None,
+        completions: int = 0,
     ) -> None:
         self.config, self.rng = config, rng
         self._payments, self._cells = np.zeros(0), np.zeros((0, 2), int)
@@ -193,7 +196,7 @@ class Original:
         self._layout = layout if layout is not None or m.is_generated else layouts_of(m, 0)[0]
         if reset_seed is not None:
             rng.seed(reset_seed)
-        self.economy = begin(config, self.start(), compile=False)
+        self.economy = begin(config, self.start(), completions, compile=False)
 
     def start(self) -> Start:
         """Draw a reset."""
