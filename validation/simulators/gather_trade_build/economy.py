@@ -112,6 +112,8 @@ class GatherTradeBuild:
         False interprets the rules: slow, and the same numbers.
     layouts : sequence of Layout, optional
         Maps instead of those of `config.map`, of which each episode draws one.
+    autoreset : bool
+        False: an economy whose episode is over shows its end, and must be reset before the next step.
 
     Attributes
     ----------
@@ -140,9 +142,11 @@ class GatherTradeBuild:
         threads: int | None = None,
         compile: bool = True,
         layouts: Sequence[Layout] | None = None,
+        autoreset: bool = True,
     ) -> None:
         if n_envs < 1:
             raise ValueError(f"n_envs must be at least 1, got {n_envs}")
+        self.mode = steps.STEP if autoreset else steps.HOLD
         self.config, self.n_envs, self.n_agents, self.device = (
             config,
             n_envs,
@@ -256,7 +260,7 @@ class GatherTradeBuild:
         ValueError
             If an array has another shape, or an action does not exist; environments with such actions are as before.
         """
-        self._advance(self._chosen(actions), self._planned(planner_actions), steps.STEP)
+        self._advance(self._chosen(actions), self._planned(planner_actions), self.mode)
         if check:
             self._check_fault()
         reward = to_host(self._out.gains)

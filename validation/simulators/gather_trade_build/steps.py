@@ -35,7 +35,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.world import regenerat
 
 RARE = ("prepare", "close", "account")
 NO_ACTION = 1  # fault
-STEP, REPLAY, RESET = 0, 1, 2  # modes
+STEP, REPLAY, RESET, HOLD = 0, 1, 2, 3  # modes
 BLOCK = 32  # environments
 
 
@@ -184,7 +184,7 @@ def prepare(
         fault[e] = 0 if exist else NO_ACTION
         if not exist:
             continue
-        if mode == STEP:
+        if mode != REPLAY:
             needs_rates = (
                 1 if rules.tax_model == SAEZ and memory.remembered[e, 1] == 0 and fisc.day[e] == 1 else 0
             )
@@ -285,7 +285,8 @@ def step(
 ) -> None:
     """One step of environments (STEP); those that are finished begin anew, and show the new episode.
 
-    REPLAY takes the random numbers that are in the arrays, and begins no new episode. RESET only begins new episodes.
+    HOLD begins no new episode, and neither does REPLAY, which takes the random numbers that are in the arrays. RESET
+    only begins new episodes.
     """
     for a in range(first, last, BLOCK):
         b = min(a + BLOCK, last)
