@@ -36,6 +36,7 @@ from .social_dilemma import (
     prisoners_dilemma,
     stag_hunt,
 )
+from .stage_games import harvest_commons, one_shot_auction, pure_equilibria, specialise_or_not
 from .tensor_game import NormalForm, TensorGame, battle_of_the_sexes, from_bimatrix, matching_pennies
 from .two_state_games import (
     BenefitGame,
@@ -109,4 +110,8 @@ __all__ = [
     "temporal_reward_risk",
     "with_observation",
     "workers_game",
+    "harvest_commons",
+    "one_shot_auction",
+    "pure_equilibria",
+    "specialise_or_not",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pycrld_econ.environments import stage_games
 from pycrld_econ.validation.simulators.gather_trade_build import (
     Build,
     GTBConfig,
@@ -545,3 +546,34 @@ def test_the_text_of_a_map_is_read(case: dict[str, Any]) -> None:
     layout = layouts.parse(text)
     for name in ("wood", "stone", "water"):
         np.testing.assert_array_equal(np.argwhere(getattr(layout, name)), np.reshape(case[name], (-1, 2)))
+
+
+# --- stage games ------------------------------------------------------------------------------------------------------
+
+
+def stage_cases(folder: Path) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    data = json.loads((folder / "stage_games.json").read_text())
+    for kind in ("specialise", "double_auction", "commons"):
+        for k, case in enumerate(data[kind]):
+            yield f"{kind}{k}", (kind, case)
+
+
+@pytest.mark.reference(TOPIC, stage_cases)
+def test_stage_games_have_the_recorded_tensors(case: tuple[str, dict[str, Any]]) -> None:
+    kind, data = case
+    p = data["params"]
+    if kind == "commons":
+        numbers = (p["n"], p["K"], p["q"], p["rho"], p["delta"], p["P"], p["d"])
+        commons = stage_games.harvest_commons(*numbers, stock_dependent=p.get("stock_dependent", False))
+        np.testing.assert_allclose(commons.T, data["transition"], atol=1e-12)
+        np.testing.assert_allclose(
+            commons.R, np.repeat(np.array(data["reward"])[..., None], p["K"] + 1, -1), atol=1e-12
+        )
+        return
+    if kind == "specialise":
+        taxes_ = p.get("cut"), p.get("rates")
+        payoffs = stage_games.specialise_or_not(p["p"], p["P"], p["d"], p["beta"], *taxes_).payoffs()
+    else:
+        payoffs = stage_games.one_shot_auction(p["values"], p["costs"], p["K"]).payoffs()
+    np.testing.assert_allclose(payoffs, data["payoff"], atol=1e-12)
+    assert [list(found) for found in stage_games.pure_equilibria(payoffs)] == data["pure_nash"]

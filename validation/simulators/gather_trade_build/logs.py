@@ -63,7 +63,7 @@ class DenseLog:
         economy, e = self.economy, self.e
         out, events = host(economy._out), host(economy.events)
         n = economy.n_agents
-        acts = {str(i): {} for i in range(n)} | {"p": {}}  # type: dict[str, dict[str, int]]
+        acts: dict[str, dict[str, int]] = {"p": {}}
         for i in range(n):
             acts[str(i)] = {name: int(a) for name, a in zip(PARTS, out.room.chosen[e, i], strict=True) if a}
         self.data["actions"].append(acts)

@@ -101,7 +101,7 @@ class GatherTradeBuildParallel(ParallelEnv):
 
 def _choices(sizes: tuple[int, ...]) -> gym.spaces.Space:
     """The space of one choice, or of several."""
-    return gym.spaces.Discrete(sizes[0]) if len(sizes) == 1 else gym.spaces.MultiDiscrete(sizes)
+    return gym.spaces.Discrete(sizes[0]) if len(sizes) == 1 else gym.spaces.MultiDiscrete(list(sizes))
 
 
 def _mask(mask: np.ndarray, sizes: tuple[int, ...]) -> Any:
