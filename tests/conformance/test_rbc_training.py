@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pycrld_econ.validation.experiments import rbc_curriculum as curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.config import load  # noqa: E402
+from pycrld_econ.validation.experiments.rbc import RBCConfig  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_original import from_original, hashed_seed  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient import (  # noqa: E402
     PolicyGradientLearner,
     PolicyGradientSettings,
@@ -147,3 +151,58 @@ def test_updates(case: tuple[Update, np.ndarray], method: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=MOVED)
         moved = float((value - before[name]).norm())
         assert moved == pytest.approx(float(update.data[f"{method}.{name}.l2delta"]), rel=2e-3, abs=1e-6)
+
+
+# The recording does not name its coefficients; these are the only round ones that give its numbers.
+PENALTY, START, GROWTH, SCALE = 20.0, 1.5, 0.01, 100.0
+
+
+@pytest.mark.reference("rbc", units)
+def test_debts_at_the_end_are_penalised(case: dict[str, np.ndarray]) -> None:
+    budgets = case["ponzi_states"][..., 3]
+    found = curriculum.penalised(case["ponzi_rewards_in"], budgets, PENALTY, SCALE)
+    np.testing.assert_allclose(found, case["ponzi_rewards_out"], rtol=1e-5)
+    grown = curriculum.next_coefficient(START, budgets, SCALE, GROWTH)
+    assert grown == pytest.approx(float(case["ponzi_coef_next"]), rel=1e-6)
+
+
+@pytest.mark.reference("rbc", units)
+def test_seeds_are_hashed_as_the_original_does(case: dict[str, np.ndarray]) -> None:
+    assert [hashed_seed(seed) for seed in case["base_seeds"].tolist()] == case["hashed_seeds"].tolist()
+
+
+def templates(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    data = json.loads((folder / "configs.json").read_text())
+    for name, template in data.items():
+        if "agents" in template:
+            for part in ("train", "agents", "world"):  # the shipped sweep sets what templates lack
+                swept = {key: values[0] for key, values in data[f"sweep_{part}"].items()}
+                template = template | {part: template[part] | swept}
+            yield name, template
+
+
+@pytest.mark.reference("rbc", templates)
+def test_published_configurations_are_read(case: dict[str, Any]) -> None:
+    config = load(RBCConfig, from_original(case))
+    agents, train = case["agents"], case["train"]
+    assert config.seed == hashed_seed(train["base_seed"])
+    assert (config.economy.num_consumers, config.economy.num_firms) == (
+        agents["num_consumers"],
+        agents["num_firms"],
+    )
+    assert config.economy.world.initial_wages == case["world"]["initial_wages"]
+    assert config.train.firm_reward_scale == agents["firm_reward_scale"]
+    plan, length = config.curriculum, agents["firm_training_start"]
+    assert plan.firm_opening == plan.government_opening == length == plan.government_begin_anneal_action
+    assert plan.theta_length == agents["consumer_anneal_theta"]["exp_decay_length_in_steps"]
+    with pytest.raises(ValueError, match=r"agents.firm_state_dim must be \d+ with"):
+        from_original(case | {"agents": agents | {"firm_state_dim": 7}})
+    with pytest.raises(ValueError, match="train.base_seed is missing"):
+        from_original(case | {"train": {key: value for key, value in train.items() if key != "base_seed"}})
+    with pytest.raises(ValueError, match="world.moon not known; allowed: boost"):
+        from_original(case | {"world": case["world"] | {"moon": 1}})
+    with pytest.raises(ValueError, match="agents.moon not known"):
+        from_original(case | {"agents": agents | {"moon": 1}})
+    slow = agents["firm_anneal_wages"] | {"increase_const": agents["firm_anneal_wages"]["increase_const"] / 2}
+    with pytest.raises(ValueError, match="must open in one time"):
+        from_original(case | {"agents": agents | {"firm_anneal_wages": slow}})

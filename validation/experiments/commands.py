@@ -84,10 +84,15 @@ def _configuration(kind: registry.Experiment, given: argparse.Namespace) -> Any:
     if given.name.endswith(CONFIG_SUFFIXES):
         if given.size is not None:
             raise ValueError(f"--size belongs to named configurations, got the file {given.name}")
-        base: Mapping[str, Any] = read_mapping(given.name)
+        base: Mapping[str, Any] = _translated(kind, read_mapping(given.name))
     else:
         base = named(kind, given.name, given.size)
     return load(kind.config, override(base, changes))
+
+
+def _translated(kind: registry.Experiment, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a file holds, in the form of the configuration."""
+    return mapping if kind.translate is None else kind.translate(mapping)
 
 
 def named(kind: registry.Experiment, name: str, size: str | None) -> Mapping[str, Any]:
@@ -231,6 +236,8 @@ def _sweep_file(kind: registry.Experiment, path: Path) -> tuple[Mapping[str, Any
         base = named(kind, base, content.get("size"))
     elif "size" in content:
         raise ValueError(f"{path}: size belongs to named configurations")
+    else:
+        base = _translated(kind, base)
     return as_mapping(load(kind.config, base)), content["vary"]
 
 

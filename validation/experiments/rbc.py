@@ -16,6 +16,7 @@ from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, override, read_mapping
 from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum
+from pycrld_econ.validation.experiments.rbc_original import from_original, is_original
 from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
@@ -350,4 +351,5 @@ EXPERIMENT = Experiment(
     report=report,
     checkpoint_every=200,
     unit="episode",
+    translate=lambda mapping: from_original(mapping) if is_original(mapping) else mapping,
 )

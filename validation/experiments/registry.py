@@ -42,6 +42,8 @@ class Experiment:
         Most updates between two checkpoints.
     unit : str
         What an update is called.
+    translate : callable(mapping) -> mapping, optional
+        Of what files hold, where these may have another form than `config`.
     """
 
     config: type
@@ -53,6 +55,7 @@ class Experiment:
     report: Callable[[Sequence[Path], Path], list[Path]] | None = None
     checkpoint_every: int = 100
     unit: str = "update"
+    translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 def experiment(kind: str) -> Experiment:

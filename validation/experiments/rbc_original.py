@@ -1,0 +1,215 @@
+"""Configurations of the real-business-cycle economy in the published form: dictionaries agents, world and train."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from pycrld_econ.validation.simulators.rbc.config import World
+
+PARTS = ("agents", "world", "train")
+TYPES = ("consumer", "firm", "government")
+MENUS = {  # what the menus of our economy come to, by the published names
+    "consumer_num_consume_actions": 11,
+    "consumer_num_work_actions": 5,
+    "firm_num_actions": 30,
+    "government_num_actions": 36,
+    "max_possible_consumption": 10.0,
+    "max_possible_hours_worked": 1040.0,
+    "max_possible_wage": 44.0,
+    "max_possible_price": 2500.0,
+}
+CURRICULUM = {
+    *(f"{kind}_training_start" for kind in TYPES),
+    "firm_begin_anneal_action",
+    "government_begin_anneal_action",
+    "train_consumers_every",
+    "train_firms_every",
+    "train_government_every",
+}
+LEARNING = {
+    *(f"{kind}_{name}" for kind in TYPES for name in ("lr_multiple", "reward_scale")),
+    *(f"{kind}_{name}" for kind in TYPES[:2] for name in ("noponzi_start", "noponzi_eta", "penalty_scale")),
+    "government_counts_firm_reward",
+    "firm_reward_for_government_factor",
+}
+TRAIN = {
+    "batch_size", "num_episodes", "save_dense_every", "save_model_every", "lr", "gamma", "entropy",
+    "value_loss_weight", "clip_grad_norm", "use_ppo", "ppo_num_updates", "ppo_clip_param",
+    "digit_representation_size",
+}  # fmt: skip
+BOOLEAN = {"use_importer", "government_counts_firm_reward", "should_boost_firm_reward", "use_ppo"}
+# Keys that only repeat sizes, or that the original does not read.
+REPEATED = {"num_governments", "should_boost_firm_reward", *MENUS}
+UNREAD = {"infinite_episodes", "lagr_num_steps", "save_dir", "seed"}
+
+
+def hashed_seed(base_seed: int) -> int:
+    """The seed that the original makes of a base seed: the first 32 bits of the SHA-512 of its digits.
+
+    Parameters
+    ----------
+    base_seed : int
+        The `base_seed` of a configuration.
+    """
+    return int.from_bytes(hashlib.sha512(str(int(base_seed)).encode()).digest()[:4], "little")
+
+
+def is_original(mapping: Mapping[str, Any]) -> bool:
+    """Whether a configuration has the published form."""
+    return "agents" in mapping
+
+
+def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration in the published form as one of ours, for `config.load`.
+
+    Parameters
+    ----------
+    mapping : mapping
+        With the dictionaries agents, world and train; metadata is ignored.
+
+    Returns
+    -------
+    dict
+        The same run: seed, economy, train, curriculum. The seed is the hashed base seed.
+
+    Raises
+    ------
+    ValueError
+        If a key is not known or missing, sizes disagree, or it asks for what this economy does not have.
+    """
+    for part in PARTS:
+        if not isinstance(mapping.get(part), Mapping):
+            raise ValueError(f"{part} must be a mapping, got {mapping.get(part)!r}")
+    unknown = set(mapping) - {*PARTS, "metadata"}
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))} not known; allowed: {', '.join(PARTS)}, metadata")
+    agents, world, train = (dict(mapping[part]) for part in PARTS)
+    consumers, firms = _sizes(agents)
+    own = {key: _plain(key, agents.pop(key)) for key in sorted(LEARNING) if key in agents}
+    learning = own | {key: _plain(key, train.pop(key)) for key in sorted(TRAIN) if key in train}
+    economy = {"num_consumers": consumers, "num_firms": firms, "world": _world(world, train)}
+    curriculum = _curriculum(agents)
+    seed = hashed_seed(_taken("train", train, "base_seed"))
+    left = {f"agents.{key}" for key in agents} | {f"train.{key}" for key in train if key not in UNREAD}
+    if left:
+        raise ValueError(f"{', '.join(sorted(left))} not known")
+    return {"seed": seed, "economy": economy, "train": learning, "curriculum": curriculum}
+
+
+def _taken(part: str, mapping: dict[str, Any], key: str) -> Any:
+    if key not in mapping:
+        raise ValueError(f"{part}.{key} is missing")
+    return mapping.pop(key)
+
+
+def _plain(key: str, value: Any) -> Any:
+    return bool(value) if key in BOOLEAN else value
+
+
+def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
+    """Numbers of consumers and firms; the sizes that follow from them must agree."""
+    consumers, firms = (int(_taken("agents", agents, f"num_{kind}")) for kind in ("consumers", "firms"))
+    public = 4 * firms + 3
+    implied = MENUS | {
+        "num_governments": 1,
+        "global_state_dim": public,
+        "consumer_state_dim": public + 2,
+        "firm_state_dim": public + 3 + firms,
+        "government_state_dim": public,
+        "consumer_action_dim": firms + 2,
+        "firm_action_dim": 3,
+        "government_action_dim": 2,
+        "consumer_num_whichfirm_actions": firms,
+        "consumer_digit_dims": [*range(2 * firms, 3 * firms), public],
+        "firm_digit_dims": [*range(2 * firms, 3 * firms), public],
+        "government_digit_dims": [*range(2 * firms, 3 * firms)],
+    }
+    for key, value in implied.items():
+        found = agents.pop(key, value)
+        if found != value:
+            raise ValueError(
+                f"agents.{key} must be {value!r} with {consumers} consumers and {firms} firms, got {found!r}"
+            )
+    return consumers, firms
+
+
+def _world(world: Mapping[str, Any], train: dict[str, Any]) -> dict[str, Any]:
+    """The world, and what of it the original keeps in train."""
+    known = {one.name for one in fields(World)}
+    for key in world:
+        if key not in known:
+            raise ValueError(f"world.{key} not known; allowed: {', '.join(sorted(known))}")
+    moved = {
+        key: train.pop(key)
+        for key in ("should_boost_firm_reward", "boost_firm_reward_factor")
+        if key in train
+    }
+    return {key: _plain(key, value) for key, value in (dict(world) | moved).items()}
+
+
+def _opening(agents: dict[str, Any], names: Mapping[str, float]) -> int:
+    """Episodes in which a menu opens, from the increases of an episode; all must agree."""
+    lengths = set()
+    for name, distance in names.items():
+        key, _, field = name.partition(".")
+        annealing = agents.get(key)
+        if annealing is None or not annealing.get("anneal_on", False):
+            lengths.add(0)
+        else:
+            step = float(annealing[field])
+            if not step > 0:
+                raise ValueError(f"agents.{name} must be > 0, got {step}")
+            lengths.add(round(distance / step))
+    if len(lengths) > 1:
+        raise ValueError(
+            f"{', '.join(f'agents.{name}' for name in names)} must open in one time, got {sorted(lengths)}"
+        )
+    return lengths.pop()
+
+
+def _curriculum(agents: dict[str, Any]) -> dict[str, Any]:
+    """The times at which menus open and types learn."""
+    found: dict[str, Any] = {key: agents.pop(key) for key in sorted(CURRICULUM) if key in agents}
+    wages, prices = agents.get("firm_anneal_wages"), agents.get("firm_anneal_prices")
+    found["start_wage"] = float(wages["start"]) if wages else 22.0
+    found["start_price"] = float(prices["start"]) if prices else 1000.0
+    found["firm_opening"] = _opening(
+        agents,
+        {
+            "firm_anneal_wages.increase_const": MENUS["max_possible_wage"] - found["start_wage"],
+            "firm_anneal_wages.decrease_const": found["start_wage"],
+            "firm_anneal_prices.increase_const": MENUS["max_possible_price"] - found["start_price"],
+            "firm_anneal_prices.decrease_const": found["start_price"],
+        },
+    )
+    found["government_opening"] = _opening(agents, {"government_anneal_taxes.increase_const": 1.0})
+    found["theta_length"] = _length(agents, ["consumer_anneal_theta"])[0]
+    entropies = [f"{kind}_anneal_entropy" for kind in ("consumer", "firm", "govt")]
+    found["entropy_length"], found["entropy_floor"] = _length(agents, entropies)
+    for key in (
+        "firm_anneal_wages",
+        "firm_anneal_prices",
+        "government_anneal_taxes",
+        "consumer_anneal_theta",
+    ):
+        agents.pop(key, None)
+    for key in (*entropies, *REPEATED):
+        agents.pop(key, None)
+    return found
+
+
+def _length(agents: Mapping[str, Any], names: list[str]) -> tuple[int, float]:
+    """Length and floor of a decay; those of several must agree."""
+    found = set()
+    for name in names:
+        annealing = agents.get(name) or {}
+        length = int(annealing["exp_decay_length_in_steps"]) if annealing.get("anneal_on", False) else 0
+        found.add((length, float(annealing.get("coef_floor", 0.1))))
+    if len(found) > 1:
+        raise ValueError(
+            f"{', '.join(f'agents.{name}' for name in names)} must be the same, got {sorted(found)}"
+        )
+    return found.pop()
