@@ -49,6 +49,7 @@ class Learning(NamedTuple):
     continues: np.ndarray  # (S,) 0 in final states
     estimator: int  # LSTD, TD or TD_AVERAGE
     warm: int  # 1: the online table goes on from batch to batch
+    replan: int  # 1: the next state is worth what exploring by the online table earns, not by the acting one (values)
     space: int  # STRATEGIES or VALUES
     perfect: int  # 1: agents see states, so that no observation is drawn
 
@@ -106,11 +107,34 @@ def forget_batch(learning: Learning, room: Room, e: int) -> None:
                     room.online[e, i, s, a] = room.chart[e, i, s, a] if learning.space == VALUES else 0.0
 
 
+def explored_value(learning: Learning, table: np.ndarray, e: int, i: int, s: int) -> float:
+    """What agent `i` would earn in `s` if it explored by `table[e]` instead of the table it acts upon."""
+    top, count, plain, total, weighted = -math.inf, 0, 0.0, 0.0, 0.0
+    for a in range(table.shape[3]):
+        if learning.available[0, i, s, a]:
+            count += 1
+            plain += table[e, i, s, a]
+            top = max(top, table[e, i, s, a])
+    for a in range(table.shape[3]):
+        if learning.available[0, i, s, a]:
+            weight = 0.0
+            if table[e, i, s, a] == top:
+                weight = 1.0
+            elif learning.intensity[0, i] < math.inf:
+                weight = math.exp(learning.intensity[0, i] * (table[e, i, s, a] - top))
+            total += weight
+            weighted += weight * table[e, i, s, a]
+    return (1.0 - learning.epsilon[0, i]) * weighted / total + learning.epsilon[0, i] * plain / count
+
+
 def learn_online(learning: Learning, room: Room, e: int, i: int, s: int, a: int, r: float, y: int) -> None:
     """One step of temporal-difference learning of agent `i`, before the visit is counted."""
     ahead = 0.0
-    for b in range(room.X.shape[3]):
-        ahead += room.X[e, i, y, b] * room.online[e, i, y, b]
+    if learning.replan == 1:
+        ahead = explored_value(learning, room.online, e, i, y)
+    else:
+        for b in range(room.X.shape[3]):
+            ahead += room.X[e, i, y, b] * room.online[e, i, y, b]
     rate = learning.alpha[0, i] if learning.estimator == TD else 1.0 / (room.visits[e, i, s, a] + 1.0)
     aim = learning.pre[0, i] * r + learning.gamma[0, i] * learning.continues[y] * ahead
     room.online[e, i, s, a] += rate * (aim - room.online[e, i, s, a])
@@ -205,6 +229,8 @@ def estimate(learning: Learning, room: Room, e: int, i: int) -> None:
             own += room.X[e, i, s, a] * now
             if learning.available[0, i, s, a] and now > best:
                 best = now
+        if learning.replan == 1:
+            own = explored_value(learning, room.online, e, i, s)
         room.ahead[e, s] = (1.0 - learning.optimism[0, i]) * own + learning.optimism[0, i] * best
 
 
@@ -271,11 +297,11 @@ def learn(
     """Play and learn `batches` times in each replicate; record every so many, and the start."""
     for e in range(first, last):
         begin(tables, room, e, key[0], key[1])
-        record(learning, room, records, e, 0)
-        for batch in range(1, batches + 1):
-            forget_batch(learning, room, e)
-            for _ in range(plays):
-                play_once(tables, learning, room, e, key[0], key[1])
-            update(learning, room, e, plays)
+        for batch in range(batches + 1):
             if batch % every == 0:
                 record(learning, room, records, e, batch // every)
+            if batch < batches:
+                forget_batch(learning, room, e)
+                for _ in range(plays):
+                    play_once(tables, learning, room, e, key[0], key[1])
+                update(learning, room, e, plays)
