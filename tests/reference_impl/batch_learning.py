@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,14 @@ def tables(batch: list[tuple], i: int, S: int, M: int) -> tuple[np.ndarray, np.n
 
 def online_table(
     batch: list[tuple], i: int, X: np.ndarray, table: np.ndarray, rate: float | None, gamma: float, pre: float,
-    goes_on: np.ndarray,
+    goes_on: np.ndarray, explore: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:  # fmt: skip
-    "Temporal-difference learning over the batch; `rate` None: 1 / (n + 1)"
+    "Temporal-difference learning over the batch; `rate` None: 1 / (n + 1); `explore`: from the table to a strategy"
     table, n = table.copy(), np.zeros_like(table)
     for seen, a, r, after in batch:
         at, y = (seen[i], a[i]), after[i]
         step = 1 / (n[at] + 1) if rate is None else rate
-        table[at] += step * (pre * r[i] + gamma * goes_on[y] * (X[i, y] @ table[y]) - table[at])
+        x = X[i, y] if explore is None else explore(table)[y]
+        table[at] += step * (pre * r[i] + gamma * goes_on[y] * (x @ table[y]) - table[at])
         n[at] += 1
     return table

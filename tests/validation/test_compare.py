@@ -64,6 +64,18 @@ def test_occupancy_weighs_states() -> None:
     np.testing.assert_allclose(compare(runs, theory, occupancy=along).distance, 2 * along[:, 0] * half)
 
 
+def test_the_distance_of_the_mean_weighs_states_as_the_distances_do() -> None:
+    runs, theory, _ = made_up()
+    runs[:, :, :, 1] = theory[:, :, 1]  # equal in state 1
+    apart = np.abs(runs[:, :, 0, 0, 0].mean(0) - theory[:, 0, 0, 0])
+    along = np.stack([np.linspace(0, 1, 5), np.linspace(1, 0, 5)], -1)
+    for occupancy, weight in (([0.1, 0.9], np.full(5, 0.1)), (along, along[:, 0])):
+        result = compare(runs, theory, occupancy=occupancy)
+        assert result.bias().value == pytest.approx((weight * apart).mean(), rel=1e-12)
+        assert result.bias().value <= result.path_distance().value
+    assert compare(runs, theory, occupancy=[0.0, 1.0]).bias() == pytest.approx((0.0, 0.0, 0.0), abs=1e-15)
+
+
 def test_exact_shares_cover() -> None:
     assert exact_share(0, 10)[:2] == (0.0, 0.0) and exact_share(10, 10).high == 1.0
     for count in range(1, 10):

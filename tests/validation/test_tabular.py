@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ def random_point(dynamics: Any) -> np.ndarray:
     return dynamics.random_points(1, 3)[0]
 
 
+def explorer(dynamics: ValueDynamics, i: int) -> Callable[[np.ndarray], np.ndarray]:
+    "From a table of one agent to the strategy it explores by"
+    return lambda table: dynamics.strategy(np.stack([table] * dynamics.N))[i]
+
+
 def twin(learner: BatchLearner, point: np.ndarray, lane: int, seed: int) -> np.ndarray:
     "One update of all agents, from lists of plays"
     d, values = learner.limit, isinstance(learner.limit, ValueDynamics)
@@ -80,10 +86,12 @@ def twin(learner: BatchLearner, point: np.ndarray, lane: int, seed: int) -> np.n
         else:
             first = point[i] if values else np.zeros((S, M))
             rate = d.alpha[i] if learner.estimator == "td" else None
-            Q = online_table(batch, i, X, first, rate, d.gamma[i], d.pre[i], goes_on)
+            explore = explorer(d, i) if learner.continuation == "table" else None
+            Q = online_table(batch, i, X, first, rate, d.gamma[i], d.pre[i], goes_on, explore)
             V = (X[i] * Q).sum(-1)
+        plan = explorer(d, i)(Q) if learner.continuation == "table" else X[i]
         table = d.current[i] * point[i] + (1 - d.current[i]) * Q if values else Q
-        worth = (1 - d.optimism[i]) * (X[i] * table).sum(-1) + d.optimism[i] * table.max(-1)
+        worth = (1 - d.optimism[i]) * (plan * table).sum(-1) + d.optimism[i] * table.max(-1)
         aim = d.pre[i] * R + d.gamma[i] * ahead @ worth
         if values:
             share = n / learner.batch_size if d.frequency[i] else 1.0
@@ -107,6 +115,18 @@ def test_one_batch_is_that_of_the_slow_twin(name: str, estimator: str, K: int) -
     sampled = learner.run(point, 1, 4, seed=11, first=5).points[:, 1]
     for e in range(4):
         np.testing.assert_allclose(sampled[e], twin(learner, point, 5 + e, 11), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ["td", "td_average"])
+@pytest.mark.parametrize("name", ["value SARSA", "value Q"])
+def test_learners_who_plan_by_the_table_equal_their_twin(name: str, estimator: str) -> None:
+    learner = BatchLearner(LEARNERS[name], 60, estimator=estimator, continuation="table")
+    point = random_point(learner.limit)
+    sampled = learner.run(point, 1, 4, seed=11).points[:, 1]
+    for e in range(4):
+        np.testing.assert_allclose(sampled[e], twin(learner, point, e, 11), rtol=1e-10, atol=1e-12)
+    acting = BatchLearner(LEARNERS[name], 60, estimator=estimator).run(point, 1, 4, seed=11).points[:, 1]
+    assert np.abs(sampled - acting).max() > 1e-4  # the option does something
 
 
 def test_replicates_replay_alone_and_in_any_number_of_threads() -> None:
@@ -170,6 +190,12 @@ def test_warm_tables_go_on() -> None:
         (
             {"dynamics": StrategyQLearning(ECO, 0.1, 0.9, q_continuation="policy_average")},
             "no sampled learner does",
+        ),
+        ({"continuation": "best"}, "continuation must be one of acting, table"),
+        ({"continuation": "table"}, "continuation 'table' needs values"),
+        (
+            {"dynamics": LEARNERS["own table"], "estimator": "td", "continuation": "table"},
+            "continuation 'table' needs values",
         ),
         ({"device": "tpu"}, "device must be"),
     ],

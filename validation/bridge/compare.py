@@ -32,6 +32,8 @@ class Comparison:
         Strategies of the replicates.
     theory : (L, N, S, M) array
         The trajectory.
+    occupancy : (S,) or (L, S) array
+        How much each state counts in distances.
     distance : (E, L) array
         Total variation, weighted by occupancy, mean over agents: 0 equal, 1 disjoint.
     attractors : (A, N, S, M) array
@@ -47,6 +49,7 @@ class Comparison:
     times: np.ndarray
     runs: np.ndarray
     theory: np.ndarray
+    occupancy: np.ndarray
     distance: np.ndarray
     attractors: np.ndarray
     labels: np.ndarray
@@ -62,11 +65,13 @@ class Comparison:
         return self._mean(self.distance.mean(1))
 
     def bias(self) -> Interval:
-        """Mean over times of the distance of the mean of all replicates: what no number of replicates averages out."""
-        weights = np.full(self.theory.shape[:1] + self.theory.shape[2:3], 1.0 / self.theory.shape[2])
+        """Mean over times of the distance of the mean of all replicates: what no number of replicates averages out.
+
+        Weighted as `distance`, so never larger than `path_distance`.
+        """
         value, low, high = bootstrap(
             self.runs,
-            lambda rows: total_variation(rows.mean(0), self.theory, weights).mean(),
+            lambda rows: total_variation(rows.mean(0), self.theory, self.occupancy).mean(),
             300,
             level=self.level,
         )
@@ -248,7 +253,8 @@ def compare(
         )
     points = np.asarray(attractors, dtype=float).reshape(-1, *sampled.shape[2:])
     return Comparison(
-        times=when, runs=sampled, theory=path, distance=total_variation(sampled, path, weights), attractors=points,
+        times=when, runs=sampled, theory=path, occupancy=weights,
+        distance=total_variation(sampled, path, weights), attractors=points,
         labels=nearest(sampled, points, uniform, radius), theory_labels=nearest(path, points, uniform, radius),
         level=level,
     )  # fmt: skip

@@ -24,6 +24,7 @@ from pycrld_econ.validation.learners.tabular_rules import (
 from pycrld_econ.validation.simulators.finite import tables_of
 
 ESTIMATORS = {"lstd": LSTD, "td": TD, "td_average": TD_AVERAGE}
+CONTINUATIONS = ("acting", "table")
 RECORD_BYTES = 2**31  # largest recording
 
 
@@ -71,6 +72,10 @@ class BatchLearner:
     warm_start : bool
         Whether that table goes on from batch to batch. False: it starts from the values acted upon, or from 0 where the
         learner keeps strategies.
+    continuation : "acting" or "table"
+        What the next state is worth in that table and in the update: what the strategy of the batch earns there, or
+        what exploring by the table itself would earn (for learners who keep values; W. Barfuss and J. M. Meylahn, Sci.
+        Rep. 13, 1309 (2023)). With the second, no dynamics is the limit: it plans a step ahead of what it does.
     start : (Z,) array, optional
         Initial distribution of states. Default: the initial state of the game. States carry over between batches.
     device : "cpu" or "cuda"
@@ -104,6 +109,7 @@ class BatchLearner:
         *,
         estimator: str = "lstd",
         warm_start: bool = False,
+        continuation: str = "acting",
         start: ArrayLike | None = None,
         device: str = "cpu",
         threads: int | None = None,
@@ -118,7 +124,16 @@ class BatchLearner:
             raise ValueError(
                 "dynamics must not round strategies nor average continuations: no sampled learner does"
             )
+        if continuation not in CONTINUATIONS:
+            raise ValueError(f"continuation must be one of {', '.join(CONTINUATIONS)}, got {continuation!r}")
+        if continuation == "table" and (
+            estimator == "lstd" or not isinstance(dynamics, ValueDynamics) or np.any(dynamics.current)
+        ):
+            raise ValueError(
+                "continuation 'table' needs values with bootstrap='bellman' and the estimator td or td_average"
+            )
         self.limit, self.batch_size, self.estimator = limit_of(dynamics), int(batch_size), estimator
+        self.continuation = continuation
         self.warm_start, self.device = bool(warm_start), check_device(device)
         self.tables = tables_of(dynamics.env, start)
         self._rule = Lanes(tabular_rules, "learn", device, threads)
@@ -143,6 +158,7 @@ class BatchLearner:
             available=to_device(np.ascontiguousarray(limit.game.available[:1]), self.device),
             continues=to_device(np.ones(limit.Q) if seen else limit.game.continues[0].copy(), self.device),
             estimator=ESTIMATORS[self.estimator], warm=int(self.warm_start),
+            replan=int(self.continuation == "table"),
             space=VALUES if values else STRATEGIES, perfect=0 if seen else 1,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ from pycrld_econ.validation.simulators.finite_rules import (
 # What runs once a batch is not inlined: that would take longer to compile. What runs at every play is.
 RARE = frozenset(
     {"begin", "forget_batch", "to_frequencies", "solve_values", "estimate", "move_strategy"}
-    | {"move_values", "update", "record", "explore", "aim_of"}
+    | {"move_values", "update", "record", "explore", "aim"}
 )
 
 LSTD, TD, TD_AVERAGE = 0, 1, 2
@@ -49,6 +49,7 @@ class Learning(NamedTuple):
     continues: np.ndarray  # (S,) 0 in final states
     estimator: int  # LSTD, TD or TD_AVERAGE
     warm: int  # 1: the online table goes on from batch to batch
+    replan: int  # 1: the next state is worth what exploring by the online table earns, not by the acting one (values)
     space: int  # STRATEGIES or VALUES
     perfect: int  # 1: agents see states, so that no observation is drawn
 
@@ -69,7 +70,7 @@ class Room(NamedTuple):
     online: np.ndarray  # (E, N, S, M) table of the TD estimators
     value: np.ndarray  # (E, S) estimated values of one agent
     ahead: np.ndarray  # (E, S) what the next state is worth to it
-    table: np.ndarray  # (E, S, M) action values
+    table: np.ndarray  # (E, S, M) action values, then where the update aims
     linear: np.ndarray  # (E, S, S) equations of the values
 
 
@@ -106,11 +107,42 @@ def forget_batch(learning: Learning, room: Room, e: int) -> None:
                     room.online[e, i, s, a] = room.chart[e, i, s, a] if learning.space == VALUES else 0.0
 
 
+def explored_value(
+    epsilon: np.ndarray,
+    intensity: np.ndarray,
+    available: np.ndarray,
+    table: np.ndarray,
+    e: int,
+    i: int,
+    s: int,
+) -> float:
+    """What agent `i` would earn in `s` if it explored by `table[e]` instead of the table it acts upon."""
+    top, count, plain, total, weighted = -math.inf, 0, 0.0, 0.0, 0.0
+    for a in range(table.shape[3]):
+        if available[0, i, s, a]:
+            count += 1
+            plain += table[e, i, s, a]
+            top = max(top, table[e, i, s, a])
+    for a in range(table.shape[3]):
+        if available[0, i, s, a]:
+            weight = 0.0
+            if table[e, i, s, a] == top:
+                weight = 1.0
+            elif intensity[0, i] < math.inf:
+                weight = math.exp(intensity[0, i] * (table[e, i, s, a] - top))
+            total += weight
+            weighted += weight * table[e, i, s, a]
+    return (1.0 - epsilon[0, i]) * weighted / total + epsilon[0, i] * plain / count
+
+
 def learn_online(learning: Learning, room: Room, e: int, i: int, s: int, a: int, r: float, y: int) -> None:
     """One step of temporal-difference learning of agent `i`, before the visit is counted."""
     ahead = 0.0
-    for b in range(room.X.shape[3]):
-        ahead += room.X[e, i, y, b] * room.online[e, i, y, b]
+    if learning.replan == 1:
+        ahead = explored_value(learning.epsilon, learning.intensity, learning.available, room.online, e, i, y)
+    else:
+        for b in range(room.X.shape[3]):
+            ahead += room.X[e, i, y, b] * room.online[e, i, y, b]
     rate = learning.alpha[0, i] if learning.estimator == TD else 1.0 / (room.visits[e, i, s, a] + 1.0)
     aim = learning.pre[0, i] * r + learning.gamma[0, i] * learning.continues[y] * ahead
     room.online[e, i, s, a] += rate * (aim - room.online[e, i, s, a])
@@ -137,75 +169,104 @@ def play_once(tables: Tables, learning: Learning, room: Room, e: int, k0: int, k
     room.state[e], room.clock[e] = y, t + 1
 
 
-def to_frequencies(room: Room, e: int, i: int) -> None:
+def to_frequencies(visits: np.ndarray, reward: np.ndarray, follows: np.ndarray, e: int, i: int) -> None:
     """Turn sums into means where there was a visit."""
-    for s in range(room.visits.shape[2]):
-        for a in range(room.visits.shape[3]):
-            n = room.visits[e, i, s, a]
+    for s in range(visits.shape[2]):
+        for a in range(visits.shape[3]):
+            n = visits[e, i, s, a]
             if n > 0.0:
-                room.reward[e, i, s, a] /= n
-                for y in range(room.visits.shape[2]):
-                    room.follows[e, i, s, a, y] /= n
+                reward[e, i, s, a] /= n
+                for y in range(visits.shape[2]):
+                    follows[e, i, s, a, y] /= n
 
 
-def solve_values(learning: Learning, room: Room, e: int, i: int) -> None:
+def solve_values(
+    pre: np.ndarray, gamma: np.ndarray, continues: np.ndarray, X: np.ndarray, reward: np.ndarray,
+    follows: np.ndarray, linear: np.ndarray, value: np.ndarray, e: int, i: int,
+) -> None:  # fmt: skip
     """Write the values that follow from the estimated rewards and transitions and the own strategy."""
-    S, M = room.visits.shape[2], room.visits.shape[3]
+    S, M = X.shape[2], X.shape[3]
     for s in range(S):
-        room.value[e, s] = 0.0
+        value[e, s] = 0.0
         for y in range(S):
-            room.linear[e, s, y] = 1.0 if s == y else 0.0
+            linear[e, s, y] = 1.0 if s == y else 0.0
         for a in range(M):
-            x = room.X[e, i, s, a]
-            room.value[e, s] += learning.pre[0, i] * x * room.reward[e, i, s, a]
+            x = X[e, i, s, a]
+            value[e, s] += pre[0, i] * x * reward[e, i, s, a]
             for y in range(S):
-                follows = x * room.follows[e, i, s, a, y] * learning.continues[y]
-                room.linear[e, s, y] -= learning.gamma[0, i] * follows
+                linear[e, s, y] -= gamma[0, i] * (x * follows[e, i, s, a, y] * continues[y])
     for k in range(S):  # diagonally dominant by rows: no row exchanges needed
         for s in range(k + 1, S):
-            factor = room.linear[e, s, k] / room.linear[e, k, k]
+            factor = linear[e, s, k] / linear[e, k, k]
             if factor != 0.0:
                 for y in range(k + 1, S):
-                    room.linear[e, s, y] -= factor * room.linear[e, k, y]
-                room.value[e, s] -= factor * room.value[e, k]
+                    linear[e, s, y] -= factor * linear[e, k, y]
+                value[e, s] -= factor * value[e, k]
     for s in range(S - 1, -1, -1):
         for y in range(s + 1, S):
-            room.value[e, s] -= room.linear[e, s, y] * room.value[e, y]
-        room.value[e, s] /= room.linear[e, s, s]
+            value[e, s] -= linear[e, s, y] * value[e, y]
+        value[e, s] /= linear[e, s, s]
 
 
-def aim_of(learning: Learning, room: Room, worth: np.ndarray, e: int, i: int, s: int, a: int) -> float:
-    """Estimated reward, and `worth[e]` of the next state discounted."""
-    total = 0.0
-    for y in range(worth.shape[1]):
-        total += room.follows[e, i, s, a, y] * learning.continues[y] * worth[e, y]
-    return learning.pre[0, i] * room.reward[e, i, s, a] + learning.gamma[0, i] * total
+def aim(
+    pre: np.ndarray, gamma: np.ndarray, continues: np.ndarray, reward: np.ndarray, follows: np.ndarray,
+    worth: np.ndarray, table: np.ndarray, e: int, i: int,
+) -> None:  # fmt: skip
+    """Write to `table[e]` the estimated rewards, with `worth[e]` of the next states discounted."""
+    for s in range(table.shape[1]):
+        for a in range(table.shape[2]):
+            total = 0.0
+            for y in range(worth.shape[1]):
+                total += follows[e, i, s, a, y] * continues[y] * worth[e, y]
+            table[e, s, a] = pre[0, i] * reward[e, i, s, a] + gamma[0, i] * total
+
+
+def look_up(learning: Learning, room: Room, e: int, i: int) -> None:
+    """Write action values to `table`, from the frequencies of the batch or from the online table, and `value`."""
+    if learning.estimator == LSTD:
+        solve_values(
+            learning.pre, learning.gamma, learning.continues, room.X, room.reward, room.follows, room.linear,
+            room.value, e, i,
+        )  # fmt: skip
+        aim(
+            learning.pre, learning.gamma, learning.continues, room.reward, room.follows, room.value, room.table, e, i
+        )  # fmt: skip
+        return
+    for s in range(room.X.shape[2]):
+        room.value[e, s] = 0.0
+        for a in range(room.X.shape[3]):
+            room.table[e, s, a] = room.online[e, i, s, a]
+            room.value[e, s] += room.X[e, i, s, a] * room.table[e, s, a]
 
 
 def estimate(learning: Learning, room: Room, e: int, i: int) -> None:
-    """Write `value`, `table` and `ahead` of agent `i`."""
-    S, M = room.visits.shape[2], room.visits.shape[3]
-    if learning.estimator == LSTD:
-        solve_values(learning, room, e, i)
-    for s in range(S):
-        mean = 0.0
-        for a in range(M):
-            if learning.estimator == LSTD:
-                room.table[e, s, a] = aim_of(learning, room, room.value, e, i, s, a)
-            else:
-                room.table[e, s, a] = room.online[e, i, s, a]
-            mean += room.X[e, i, s, a] * room.table[e, s, a]
-        if learning.estimator != LSTD:
-            room.value[e, s] = mean
+    """Write `value` and `ahead` of agent `i`, and to `table` where its update aims."""
+    look_up(learning, room, e, i)
+    for s in range(room.X.shape[2]):
         own, best = 0.0, -math.inf
-        for a in range(M):
+        for a in range(room.X.shape[3]):
             now = room.table[e, s, a]
             if learning.current[0, i] != 0.0:
                 now = (1.0 - learning.current[0, i]) * now + learning.current[0, i] * room.chart[e, i, s, a]
             own += room.X[e, i, s, a] * now
             if learning.available[0, i, s, a] and now > best:
                 best = now
+        if learning.replan == 1:
+            own = explored_value(
+                learning.epsilon, learning.intensity, learning.available, room.online, e, i, s
+            )
         room.ahead[e, s] = (1.0 - learning.optimism[0, i]) * own + learning.optimism[0, i] * best
+    aim(
+        learning.pre,
+        learning.gamma,
+        learning.continues,
+        room.reward,
+        room.follows,
+        room.ahead,
+        room.table,
+        e,
+        i,
+    )
 
 
 def move_strategy(learning: Learning, room: Room, e: int, i: int) -> None:
@@ -218,9 +279,7 @@ def move_strategy(learning: Learning, room: Room, e: int, i: int) -> None:
                 mean_log += room.X[e, i, s, a] * room.chart[e, i, s, a]
         for a in range(M):
             if room.visits[e, i, s, a] > 0.0:
-                drive = learning.beta[0, i] * (
-                    aim_of(learning, room, room.ahead, e, i, s, a) - room.value[e, s]
-                )
+                drive = learning.beta[0, i] * (room.table[e, s, a] - room.value[e, s])
                 drive -= learning.forgetting[0, i] * (room.chart[e, i, s, a] - mean_log)
                 room.chart[e, i, s, a] += learning.alpha[0, i] * drive
             top = max(top, room.chart[e, i, s, a])
@@ -237,14 +296,14 @@ def move_values(learning: Learning, room: Room, e: int, i: int, plays: int) -> N
         for a in range(room.visits.shape[3]):
             if room.visits[e, i, s, a] > 0.0:
                 share = room.visits[e, i, s, a] / plays if learning.frequency[0, i] > 0.0 else 1.0
-                aim = aim_of(learning, room, room.ahead, e, i, s, a)
-                room.chart[e, i, s, a] += learning.alpha[0, i] * share * (aim - room.chart[e, i, s, a])
+                distance = room.table[e, s, a] - room.chart[e, i, s, a]
+                room.chart[e, i, s, a] += learning.alpha[0, i] * share * distance
 
 
 def update(learning: Learning, room: Room, e: int, plays: int) -> None:
     """What all agents learn from the batch that replicate `e` has played."""
     for i in range(room.X.shape[1]):
-        to_frequencies(room, e, i)
+        to_frequencies(room.visits, room.reward, room.follows, e, i)
         estimate(learning, room, e, i)
         if learning.space == VALUES:
             move_values(learning, room, e, i, plays)
@@ -254,14 +313,12 @@ def update(learning: Learning, room: Room, e: int, plays: int) -> None:
         explore(room.chart, learning.epsilon, learning.intensity, learning.available, room.X, 0, 0, e)
 
 
-def record(learning: Learning, room: Room, records: np.ndarray, e: int, k: int) -> None:
+def record(points: np.ndarray, records: np.ndarray, e: int, k: int) -> None:
     """Keep the present point of replicate `e`."""
-    for i in range(room.X.shape[1]):
-        for s in range(room.X.shape[2]):
-            for a in range(room.X.shape[3]):
-                records[e, k, i, s, a] = (
-                    room.chart[e, i, s, a] if learning.space == VALUES else room.X[e, i, s, a]
-                )
+    for i in range(points.shape[1]):
+        for s in range(points.shape[2]):
+            for a in range(points.shape[3]):
+                records[e, k, i, s, a] = points[e, i, s, a]
 
 
 def learn(
@@ -269,13 +326,14 @@ def learn(
     every: int, records: np.ndarray,
 ) -> None:  # fmt: skip
     """Play and learn `batches` times in each replicate; record every so many, and the start."""
+    points = room.chart if learning.space == VALUES else room.X
     for e in range(first, last):
         begin(tables, room, e, key[0], key[1])
-        record(learning, room, records, e, 0)
-        for batch in range(1, batches + 1):
-            forget_batch(learning, room, e)
-            for _ in range(plays):
-                play_once(tables, learning, room, e, key[0], key[1])
-            update(learning, room, e, plays)
+        for batch in range(batches + 1):
             if batch % every == 0:
-                record(learning, room, records, e, batch // every)
+                record(points, records, e, batch // every)
+            if batch < batches:
+                forget_batch(learning, room, e)
+                for _ in range(plays):
+                    play_once(tables, learning, room, e, key[0], key[1])
+                update(learning, room, e, plays)
