@@ -196,7 +196,9 @@ class Player:
         self.network.load_state_dict(saved["network"])
         self.learner.optimiser.load_state_dict(saved["optimiser"])
         self.learner.kl_coefficient = float(saved["kl_coefficient"])
-        for generator, state in zip((self.generator, self.learner.generator), saved["generators"], strict=True):
+        for generator, state in zip(
+            (self.generator, self.learner.generator), saved["generators"], strict=True
+        ):
             generator.set_state(state)
         self.state = saved["state"].to(self.state.device)
         self.fragment.fresh[0] = saved["fresh"]

@@ -201,7 +201,9 @@ class PPO:
             last = []
             for chosen in order.split(per):
                 part = rows[..., chosen]
-                terms = self._terms(fragment, part, states[chosen] if recurrent else states, advantages, targets)
+                terms = self._terms(
+                    fragment, part, states[chosen] if recurrent else states, advantages, targets
+                )
                 self._step(terms, entropy)
                 found = (terms.policy, terms.value, terms.entropy, terms.divergence, terms.moved)
                 last.append([torch.as_tensor(one).detach() for one in found])

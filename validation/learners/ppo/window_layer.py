@@ -6,6 +6,8 @@ times faster than a product with a dense matrix, forwards and backwards, and giv
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +73,7 @@ class _Embed(torch.autograd.Function):
         if shape.bounded:
             out += weight.view(shape.cells, shape.features, -1)[:, shape.shown - 1].sum(0)
         arguments = _arguments(cells, rows, shape)
-        compiled(window_rules, "embed")(0, len(rows), *arguments, weight.detach().numpy(), out.numpy())
+        _rule("embed")(0, len(rows), *arguments, weight.detach().numpy(), out.numpy())
         return out
 
     @staticmethod
@@ -82,8 +84,15 @@ class _Embed(torch.autograd.Function):
         if shape.bounded:
             found.view(shape.cells, shape.features, -1)[:, shape.shown - 1] = grad.sum(0)
         arguments = _arguments(cells, rows, shape)
-        compiled(window_rules, "embed_backward")(0, len(rows), *arguments, grad.numpy(), found.numpy())
+        _rule("embed_backward")(0, len(rows), *arguments, grad.numpy(), found.numpy())
         return None, None, found, None
+
+
+def _rule(name: str) -> Callable[..., None]:
+    """A rule, compiled unless PYCRLD_ECON_TIER says otherwise."""
+    if os.environ.get("PYCRLD_ECON_TIER") == "interpreted":
+        return getattr(window_rules, name)  # type: ignore[no-any-return]
+    return compiled(window_rules, name)
 
 
 def _arguments(cells: Tensor, rows: Tensor, shape: WindowShape) -> tuple[Any, ...]:
