@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "rbc": "pycrld_econ.validation.experiments.rbc:EXPERIMENT",
     "dice": "pycrld_econ.validation.experiments.dice:EXPERIMENT",
+    "gtb": "pycrld_econ.validation.experiments.gtb:EXPERIMENT",
 }
 
 

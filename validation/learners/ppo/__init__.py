@@ -1,0 +1,1 @@
+"""Proximal policy optimisation of agents that share a policy, with flat and recurrent networks and masked actions."""

@@ -1,0 +1,234 @@
+"""Who acts in gather-trade-build: agents that share a policy, and a planner.
+
+A player looks at the arrays that the economy writes, acts for all its lanes at once, and keeps what happened in its
+fragment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pycrld_econ.validation.backend import as_torch
+from pycrld_econ.validation.learners.ppo.actions import Heads
+from pycrld_econ.validation.learners.ppo.networks import NetworkSettings, Views, network_of
+from pycrld_econ.validation.learners.ppo.rollout import Fragment
+from pycrld_econ.validation.learners.ppo.update import PPO, PPOSettings
+from pycrld_econ.validation.learners.ppo.window_layer import WindowShape, window_words
+from pycrld_econ.validation.simulators.gather_trade_build import GatherTradeBuild
+
+
+class Sight:
+    """What a player sees of an economy: tensors in the memory of its observations.
+
+    Parameters
+    ----------
+    parts : sequence of (E, ...) arrays
+        Numbers; all but the first `lanes_of_env` axes are joined.
+    mask : array
+        Actions that are allowed.
+    words : array, optional
+        Windows.
+    lanes : int
+        L.
+    kept : sequence of int
+        Which numbers.
+    """
+
+    def __init__(
+        self, parts: Sequence[Any], mask: Any, words: Any | None, lanes: int, kept: Sequence[int] | None
+    ) -> None:
+        self.parts = [as_torch(part).view(lanes, -1) for part in parts]
+        self.mask = as_torch(mask).view(lanes, -1)
+        self.words = None if words is None else as_torch(window_words(words)).flatten(0, 1)
+        device = self.mask.device
+        self.kept = None if kept is None else torch.tensor(kept, dtype=torch.int64, device=device)
+
+    @property
+    def width(self) -> int:
+        """Numbers without the mask."""
+        return sum(part.shape[1] for part in self.parts) if self.kept is None else len(self.kept)
+
+    def write(self, numbers: Tensor, mask: Tensor, cells: Tensor | None) -> None:
+        """Put everything into rows of a fragment; `numbers` (L, F) has room for the mask or has not."""
+        start = 0
+        for part in self.parts:
+            chosen = part if self.kept is None else part[:, self.kept]
+            numbers[:, start : start + chosen.shape[1]] = chosen
+            start += chosen.shape[1]
+        if start < numbers.shape[1]:
+            numbers[:, start:] = self.mask
+        mask.copy_(self.mask)
+        if cells is not None:
+            assert self.words is not None
+            cells.copy_(self.words)
+
+
+def sight_of_agents(economy: GatherTradeBuild, hidden: Sequence[str]) -> Sight:
+    """What agents see, without numbers whose names begin with one of `hidden`."""
+    seen, names = economy.seen, economy.flat_names
+    kept = [k for k, name in enumerate(names) if not name.startswith(tuple(hidden))]
+    lanes = economy.n_envs * economy.n_agents
+    return Sight([seen.flat], seen.mask, seen.cells, lanes, None if len(kept) == len(names) else kept)
+
+
+def sight_of_planner(economy: GatherTradeBuild) -> Sight:
+    """What the planner sees; not the map."""
+    seen = economy.seen
+    return Sight([seen.planner_flat, seen.planner_agents], seen.planner_mask, None, economy.n_envs, None)
+
+
+def window_of(economy: GatherTradeBuild) -> WindowShape:
+    """What windows of agents hold."""
+    height, width = economy.seen.cells.shape[2:4]
+    bounded = not economy.config.full_observability
+    return WindowShape(height, width, 5 + economy.config.map.has_water + bounded, bounded)
+
+
+class Player:
+    """Lanes that act by one network.
+
+    Parameters
+    ----------
+    sight : Sight
+        What they see.
+    heads : sequence of int
+        Their actions.
+    window : WindowShape, optional
+        Of their maps.
+    steps : int
+        T, length of fragments.
+    network : NetworkSettings
+        What the network is.
+    settings : PPOSettings
+        How it learns.
+    seed : int
+        Of weights, actions and the order of samples, in [0, 2**62).
+    """
+
+    def __init__(
+        self,
+        sight: Sight,
+        heads: Sequence[int],
+        window: WindowShape | None,
+        steps: int,
+        network: NetworkSettings,
+        settings: PPOSettings,
+        seed: int,
+    ) -> None:
+        self.sight, self.heads = sight, Heads(heads)
+        device = sight.mask.device
+        self.generator = torch.Generator(device).manual_seed(seed)
+        first = torch.Generator().manual_seed(seed)
+        width = sight.width + (self.heads.total if network.kind == "flat" else 0)
+        self.network = network_of(width, self.heads.total, window, network, first).to(device)
+        lanes = len(sight.mask)
+        self.state = self.network.initial_state(lanes)
+        sequence = network.max_seq_len if network.kind == "recurrent" else steps
+        self.fragment = Fragment(
+            steps, lanes, width, self.heads.total, len(self.heads.sizes), 0 if window is None else window.cells,
+            self.state.shape[1], sequence, str(device),
+        )  # fmt: skip
+        self.fragment.fresh[0] = True
+        self.learner = PPO(self.network, self.heads, settings, first)
+        self._rows = torch.arange(lanes, device=device)
+
+    @torch.no_grad()
+    def _think(self, t: int) -> Tensor:
+        """See what there is before step t; log-probabilities, and the value into the fragment."""
+        f = self.fragment
+        cells = None if f.cells is None else f.cells[t]
+        self.sight.write(f.numbers[t], f.mask[t], cells)
+        rows = self._rows if not self.state.shape[1] else self._rows.unsqueeze(0)
+        fresh = f.fresh[t] if not self.state.shape[1] else f.fresh[t : t + 1]
+        logits, values, after = self.network(Views(f.numbers[t], cells, f.mask[t]), rows, self.state, fresh)
+        f.values[t] = values.view(-1)
+        if t < f.steps:
+            self.state = after
+        return self.heads.logs(logits.view(len(self._rows), -1), f.mask[t])
+
+    def act(self, t: int, greedy: bool = False) -> np.ndarray:
+        """Choose actions for step t of the fragment: (L, heads) int16 array."""
+        f = self.fragment
+        if t % f.sequence == 0:
+            f.states[t // f.sequence] = self.state
+        logs = self._think(t)
+        actions = self.heads.best(logs) if greedy else self.heads.sample(logs, self.generator)
+        f.logs[t], f.actions[t], f.log[t] = logs, actions, self.heads.of(logs, actions)
+        return np.asarray(actions.to(torch.int16).cpu())
+
+    def hear(self, t: int, rewards: np.ndarray, done: np.ndarray) -> None:
+        """Take in what step t gave each lane."""
+        self.fragment.rewards[t] = torch.from_numpy(np.ascontiguousarray(rewards, dtype=np.float32)).view(-1)
+        self.fragment.fresh[t + 1] = torch.from_numpy(np.ascontiguousarray(done))
+
+    def close(self) -> None:
+        """Value what comes after the last step."""
+        self._think(self.fragment.steps)
+
+    def open(self) -> None:
+        """Begin the next fragment where this one ended."""
+        self.fragment.fresh[0] = self.fragment.fresh[-1].clone()
+
+    def begin(self, sight: Sight) -> None:
+        """Go on in another economy, at the beginning of episodes."""
+        self.sight, self.state = sight, torch.zeros_like(self.state)
+        self.fragment.fresh[0] = True
+        self.fragment.fresh[-1] = True
+
+    def saved(self) -> dict[str, Any]:
+        """Everything that what it does next depends on, apart from the economy."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.learner.optimiser.state_dict(),
+            "kl_coefficient": self.learner.kl_coefficient,
+            "generators": [self.generator.get_state(), self.learner.generator.get_state()],
+            "state": self.state,
+            "fresh": self.fragment.fresh[0],
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Take all that over."""
+        self.network.load_state_dict(saved["network"])
+        self.learner.optimiser.load_state_dict(saved["optimiser"])
+        self.learner.kl_coefficient = float(saved["kl_coefficient"])
+        for generator, state in zip(
+            (self.generator, self.learner.generator), saved["generators"], strict=True
+        ):
+            generator.set_state(state)
+        self.state = saved["state"].to(self.state.device)
+        self.fragment.fresh[0] = saved["fresh"]
+
+
+def collect(economy: GatherTradeBuild, agents: Player, planner: Player | None = None) -> np.ndarray:
+    """Fill the fragments of all players.
+
+    Parameters
+    ----------
+    economy : GatherTradeBuild
+        Where they act.
+    agents, planner : Player
+        Who; None: rates stay as they are.
+
+    Returns
+    -------
+    (E,) bool array
+        In which environments an episode ended.
+    """
+    n, ended = economy.n_agents, np.zeros(economy.n_envs, bool)
+    shape = (economy.n_envs, n, 6) if economy.config.multi_action_mode_agents else (economy.n_envs, n)
+    for t in range(agents.fragment.steps):
+        chosen = agents.act(t).reshape(shape)
+        step = economy.step(chosen, None if planner is None else planner.act(t))
+        agents.hear(t, step.reward, np.repeat(step.done, n))
+        if planner is not None:
+            planner.hear(t, step.planner_reward, step.done)
+        ended |= step.done
+    for player in (agents, planner):
+        if player is not None:
+            player.close()
+    return ended
