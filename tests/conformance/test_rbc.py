@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pycrld_econ.agents import StrategyActorCritic
+from pycrld_econ.validation.learners.tabular import BatchLearner
 from pycrld_econ.validation.simulators.rbc import (
     Compat,
     Economy,
@@ -234,6 +235,28 @@ def test_learning_on_grid_games(case: Tiny) -> None:
             for agent in range(env.N):
                 theirs = case.data[f"crld_step{t}_X{agent}"]
                 np.testing.assert_allclose(X[agent, :, : theirs.shape[1]], theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.reference("rbc", tiny)
+def test_sampled_learning_on_grid_games_has_the_ideal_limit(case: Tiny) -> None:
+    """The error of an update, weighted by how often states occur, falls as the root of the batch; seeds are fixed.
+
+    Unweighted it would not: where the grid is hardly ever visited, no batch of these sizes says anything.
+    """
+    rule = json.loads(str(case.data["crld"]))
+    env = case.grid_game().game(tuple(rule["reward_scale"]))
+    dynamics = StrategyActorCritic(env, rule["alpha"], rule["gamma"], use_prefactor=True)
+    X = np.zeros((env.N, env.Z, env.M))
+    for agent, policy in enumerate(case.policies()):
+        X[agent, :, : policy.shape[1]] = policy
+    ideal, often = dynamics.step(X)[0], np.asarray(dynamics.Ps(X))
+    errors, sizes = [], (8_000, 32_000, 128_000)
+    for size in sizes:
+        learner = BatchLearner(dynamics, size, start=often, threads=1)
+        distance = 0.5 * np.abs(learner.one_update(X, 12, 1) - ideal).sum(-1)
+        errors.append(np.sqrt(((distance**2).mean((0, 1)) * often).sum()))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert -0.6 < slope < -0.4
 
 
 def trees(folder: Path) -> Iterator[tuple[str, Any]]:
