@@ -42,7 +42,7 @@ def log_average(mu: np.ndarray, own: np.ndarray) -> np.ndarray:
         top = np.where(np.isfinite(top), top, 0.0)
         return np.log(np.exp(terms - top).sum(-2)) + top[..., 0, :]
 
-# %% ../../nbs/agents/21_inattentive.ipynb #970f0424
+# %% ../../nbs/agents/21_inattentive.ipynb #1a8b5c7b
 @dataclass(frozen=True)
 class Learned:
     """Where learning led.
@@ -321,6 +321,33 @@ class InattentiveLearners:
         flat = point.reshape(-1, *self.point_shape)
         slope = logit_slopes(self, flat)
         return slope.reshape(*point.shape[:-3], *(self.N, self.Z * (self.M - 1)) * 2)
+
+    def with_parameters(self, **parameters: Any) -> "InattentiveLearners":
+        """Learners with other parameters, for sweeps over the price of attention or anything else.
+
+        Parameters
+        ----------
+        **parameters
+            Arguments of the constructor, by name.
+
+        Returns
+        -------
+        InattentiveLearners
+            New learners; the old ones are unchanged.
+
+        Raises
+        ------
+        TypeError
+            If a name is unknown.
+        """
+        kept = {
+            "env": self.env, "learning_rates": self.alpha, "discount_factors": self.gamma, "prices": self.prices,
+            "use_prefactor": self.learners.use_prefactor, "visits": self.visits,
+        }  # fmt: skip
+        unknown = [name for name in parameters if name not in kept]
+        if unknown:
+            raise TypeError(f"unknown parameter {unknown[0]!r}, known are {', '.join(kept)}")
+        return InattentiveLearners(**{**kept, **parameters})
 
     def id(self) -> str:
         "A name for files, made of the environment and the parameters"

@@ -15,6 +15,7 @@ from pycrld_econ.agents.tax_planner import TaxPlanner, play_flat_tax
 from pycrld_econ.analysis import chart_of, lyapunov
 from pycrld_econ.environments.labour_supply import optimal_flat_tax
 from pycrld_econ.environments.one_step_economy import OneStepEconomy, expected_skills
+from pycrld_econ.environments.principal_agent import wage_choice
 from pycrld_econ.environments.random_games import random_game
 
 seeds = st.integers(0, 2**32 - 1)
@@ -201,3 +202,30 @@ def test_ensembles_end_as_trajectories_do() -> None:
         path, at_rest = learner.trajectory(starts[place], 60, 1e-4)
         assert (ends.length[place], ends.converged[place]) == (len(path), at_rest)
         np.testing.assert_allclose(ends.records[place], path[::7], atol=1e-13)
+
+
+def test_other_prices_leave_all_else_as_it_is() -> None:
+    game = random_game(2, 2, 3, rng=1)
+    learners = InattentiveLearners(game, [0.1, 0.2], [0.5, 0.7], [1.0, 2.0], True, visits=[0.2, 0.3, 0.5])
+    X = learners.random_softmax_strategy(rng=0)
+    cheap = InattentiveLearners(game, [0.1, 0.2], [0.5, 0.7], 0.5, True, visits=[0.2, 0.3, 0.5])
+    np.testing.assert_array_equal(learners.with_parameters(prices=0.5).step(X)[0], cheap.step(X)[0])
+    assert learners.prices.tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="unknown parameter 'price', known are env, learning_rates"):
+        learners.with_parameters(price=0.5)
+    with pytest.raises(ValueError, match="must be at most 1"):
+        learners.with_parameters(prices=20.0)
+
+
+def test_attention_gets_less_and_wage_gaps_close_as_its_price_rises() -> None:
+    payoffs, mu = wage_choice(), np.full(5, 0.2)
+    learners = InattentiveLearners(choice_game(payoffs, mu), 0.04, visits=mu)
+    wages, gaps, nats = np.arange(payoffs.shape[1]), [], []
+    X = learners.zero_intelligence_strategy()
+    for price in (2.0, 10.0, 20.0):
+        swept = learners.with_parameters(prices=price, learning_rates=0.9 / price)
+        X = swept.trajectory(learners.zero_intelligence_strategy(), 2000, 1e-7)[0][-1]
+        gaps.append(float((X[0, -1] - X[0, 0]) @ wages))
+        nats.append(float(swept.information(X)[0]))
+    np.testing.assert_allclose(nats, [0.8407, 0.1755, 0.0], atol=1e-3)
+    assert (np.diff(gaps) < 0).all() and abs(gaps[-1]) < 0.05

@@ -100,6 +100,24 @@ def test_one_round_ends_near_the_exact_optimum_without_information() -> None:
     assert found.effort[-50:].mean() < 1.0  # random workers: 1.5
 
 
+@pytest.mark.slow  # pytest -m slow tests/validation/test_inattentive_wages.py: about a minute and a half
+def test_dear_attention_to_outputs_closes_the_wage_gap_over_several_rounds() -> None:
+    def learn(price: float) -> tuple[float, float, float]:
+        how = WageTraining(
+            prices=(0.0, price, price), workers=2, games=128, iterations=600, horizon=3, policy_rate=3e-3,
+            discriminator_rate=3e-3, hidden=32, memory=16, seed=1,
+        )  # fmt: skip
+        found = WageLearning(how).run()
+        return tuple(
+            float(values[-100:].mean()) for values in (found.wage_gap, found.profit, found.information[:, 1])
+        )
+
+    free, dear = learn(0.0), learn(5.0)
+    # abler workers show it by their output, and are paid for it if it is seen
+    assert free[0] > 1.5 and dear[0] < 0.5 * free[0]
+    assert dear[1] < free[1] and dear[2] < 0.5 * free[2]
+
+
 def test_training_replays_from_its_seed() -> None:
     how = WageTraining(games=16, iterations=2, seed=4)
     first, again = (WageLearning(how).run() for _ in range(2))
