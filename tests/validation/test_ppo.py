@@ -86,10 +86,10 @@ def test_the_loss_by_hand() -> None:
 @pytest.mark.parametrize("sizes", [(9,), (4, 4, 4), (2, 5, 5, 3)])
 def test_masked_actions_are_never_drawn(sizes: tuple[int, ...]) -> None:
     heads, rng = Heads(sizes), np.random.default_rng(1)
-    mask = torch.from_numpy((rng.random((4000, heads.total)) < 0.3).astype(np.uint8))
+    mask = torch.from_numpy((rng.random((1000, heads.total)) < 0.3).astype(np.uint8))
     starts = np.cumsum([0, *sizes[:-1]])
     mask[:, torch.from_numpy(starts)] = 1
-    logits = torch.randn((4000, heads.total), generator=generator(2)) * 20
+    logits = torch.randn((1000, heads.total), generator=generator(2)) * 20
     logs = heads.logs(logits, mask)
     for actions in (heads.sample(logs, generator(3)), heads.best(logs)):
         assert bool(mask.gather(1, actions + torch.from_numpy(starts)).all())
@@ -103,10 +103,10 @@ def test_masked_actions_are_never_drawn(sizes: tuple[int, ...]) -> None:
 
 def test_actions_are_drawn_by_their_probabilities() -> None:
     heads, p = Heads((4,)), torch.tensor([0.5, 0.0, 0.3, 0.2])
-    logs = heads.logs(p.clamp_min(1e-9).log(), torch.tensor([1, 0, 1, 1])).expand(200_000, 4)
-    counts = torch.bincount(heads.sample(logs, generator(5))[:, 0], minlength=4) / 200_000
+    logs = heads.logs(p.clamp_min(1e-9).log(), torch.tensor([1, 0, 1, 1])).expand(50_000, 4)
+    counts = torch.bincount(heads.sample(logs, generator(5))[:, 0], minlength=4) / 50_000
     assert counts[1] == 0
-    np.testing.assert_allclose(counts, p, atol=0.005)
+    np.testing.assert_allclose(counts, p, atol=0.01)
 
 
 def test_schedules() -> None:
@@ -219,7 +219,7 @@ def test_the_way_through_a_corridor_is_learned(kind: str, kl: float) -> None:
     f = Fragment(steps, lanes, 5, 3, 1, 0, state.shape[1], 10 if kind == "recurrent" else steps)
     f.fresh[0] = True
     rows = torch.arange(lanes) if kind == "flat" else torch.arange(lanes)[None]
-    for _ in range(40 if kind == "flat" else 60):
+    for _ in range(25 if kind == "flat" else 30):
         for t in range(steps + 1):
             f.numbers[t], f.mask[t] = world.see()
             if t < steps and t % f.sequence == 0:

@@ -24,7 +24,7 @@ from pycrld_econ.validation.learners.ppo.players import (
     window_of,
 )
 from pycrld_econ.validation.learners.ppo.schedules import value_at
-from pycrld_econ.validation.learners.ppo.update import PPOSettings, Terms
+from pycrld_econ.validation.learners.ppo.update import PPOSettings, Report
 from pycrld_econ.validation.simulators.gather_trade_build import GatherTradeBuild, GTBConfig
 from pycrld_econ.validation.simulators.gather_trade_build.config import WARMUPS
 from pycrld_econ.validation.simulators.gather_trade_build.state import COMMODITIES
@@ -140,7 +140,7 @@ class GTBRun:
     def phase_of(self, update: int) -> int:
         """The phase in which an update, counted from 0, is made; the last one for later ones."""
         ends = np.cumsum(self.updates)
-        return int(min(np.searchsorted(ends, update, side="right"), len(ends) - 1))
+        return min(int(np.searchsorted(ends, update, side="right")), len(ends) - 1)
 
 
 @cache
@@ -254,7 +254,7 @@ class GTBTrainer:
             if self.config.stagger:
                 stagger(self.economy, np.random.default_rng([self.config.seed, phase]))
         ended = collect(self.economy, self.agents, self.planner)
-        terms = self._learn(self.agents, self.config.agents)
+        learned = self._learn(self.agents, self.config.agents)
         planned = None if self.planner is None else self._learn(self.planner, self.config.planner)
         reward = float(self.agents.fragment.rewards.mean()) * self.economy.config.episode_length
         for player in (self.agents, self.planner):
@@ -263,13 +263,13 @@ class GTBTrainer:
         self.done += 1
         found = episode_metrics(self.economy.finished_metrics(), ended)
         found |= {"reward": reward, "phase": phase, "env_steps": self.env_steps}
-        found |= {"entropy": terms.entropy, "divergence": terms.divergence, "value_loss": terms.value}
+        found |= {"entropy": learned.entropy, "divergence": learned.divergence, "value_loss": learned.value}
         found["planner_entropy"] = math.nan if planned is None else planned.entropy
         steps = self.config.n_envs * self.config.fragment
         found["steps_per_second"] = steps / (time.perf_counter() - start)
         return {name: float(value) for name, value in found.items()}
 
-    def _learn(self, player: Player, settings: PPOSettings) -> Terms:
+    def _learn(self, player: Player, settings: PPOSettings) -> Report:
         at = self.env_steps
         return player.learner.update(
             player.fragment, value_at(settings.lr, at), value_at(settings.entropy, at)

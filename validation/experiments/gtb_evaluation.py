@@ -176,7 +176,7 @@ def evaluate_folder(folder: Path) -> str:
         breakdown(drawn.metrics, drawn.payments[0]),
         "",
     ]
-    bought = sum(drawn.of_best(f"Trade/{{}}/Buy{q}/n_sales") for q in ("Stone", "Wood"))
+    bought = drawn.of_best("Trade/{}/BuyStone/n_sales") + drawn.of_best("Trade/{}/BuyWood/n_sales")
     share = drawn.of_best("Build/{}/n_builds") / np.maximum(drawn.metrics["Build/total_builds"], 1)
     lines.append(
         f"the best builder builds {100 * share.mean():.0f}% of the houses and buys {bought.mean():.1f} units"

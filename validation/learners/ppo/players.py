@@ -27,16 +27,16 @@ class Sight:
 
     Parameters
     ----------
-    parts : sequence of (E, ...) arrays
-        Numbers; all but the first `lanes_of_env` axes are joined.
+    parts : sequence of arrays
+        Numbers, reshaped to (L, ...) and joined.
     mask : array
         Actions that are allowed.
     words : array, optional
         Windows.
     lanes : int
         L.
-    kept : sequence of int
-        Which numbers.
+    kept : sequence of int, optional
+        Which numbers, of a single part. None: all.
     """
 
     def __init__(

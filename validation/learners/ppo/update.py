@@ -15,6 +15,7 @@ J. Schulman, F. Wolski, P. Dhariwal, A. Radford, O. Klimov, Proximal policy opti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -80,23 +81,32 @@ class PPOSettings:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)!r}")
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What a loss consists of, means over samples.
+class Terms(NamedTuple):
+    """What the loss of a minibatch consists of: scalar tensors, means over samples.
 
     Attributes
     ----------
-    policy, value, entropy, divergence : float or scalar tensor
+    policy, value, entropy, divergence : scalar tensor
         Terms without their weights; `policy` is to be made small.
-    moved : float or scalar tensor
+    moved : scalar tensor
         Share of ratios outside of 1 - eps, 1 + eps.
     """
 
-    policy: Tensor | float
-    value: Tensor | float
-    entropy: Tensor | float
-    divergence: Tensor | float
-    moved: Tensor | float
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    divergence: Tensor
+    moved: Tensor
+
+
+class Report(NamedTuple):
+    """The same numbers for an update: means over the minibatches of its last epoch, each before its step."""
+
+    policy: float
+    value: float
+    entropy: float
+    divergence: float
+    moved: float
 
 
 def terms_of(
@@ -171,8 +181,8 @@ class PPO:
         self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr[0][1], fused=True)
         self.kl_coefficient = settings.kl_coefficient
 
-    def update(self, fragment: Fragment, lr: float, entropy: float) -> Terms:
-        """Learn from a fragment; means over the minibatches of the last epoch, before their steps.
+    def update(self, fragment: Fragment, lr: float, entropy: float) -> Report:
+        """Learn from a fragment.
 
         Parameters
         ----------
@@ -180,6 +190,11 @@ class PPO:
             What happened.
         lr, entropy : float
             Learning rate and weight of the entropy this time.
+
+        Returns
+        -------
+        Report
+            Means over the minibatches of the last epoch.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = lr
@@ -205,12 +220,10 @@ class PPO:
                     fragment, part, states[chosen] if recurrent else states, advantages, targets
                 )
                 self._step(terms, entropy)
-                found = (terms.policy, terms.value, terms.entropy, terms.divergence, terms.moved)
-                last.append([torch.as_tensor(one).detach() for one in found])
-        means = [float(torch.stack(column).mean()) for column in zip(*last, strict=True)]
-        found_terms = Terms(*means)
-        self._adapt(means[3])
-        return found_terms
+                last.append([term.detach() for term in terms])
+        report = Report(*(float(torch.stack(column).mean()) for column in zip(*last, strict=True)))
+        self._adapt(report.divergence)
+        return report
 
     def _terms(
         self, fragment: Fragment, rows: Tensor, states: Tensor, advantages: Tensor, targets: Tensor
@@ -229,7 +242,6 @@ class PPO:
         loss = terms.policy + self.settings.value_weight * terms.value - entropy * terms.entropy
         if self.kl_coefficient > 0:
             loss = loss + self.kl_coefficient * terms.divergence
-        assert isinstance(loss, Tensor)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.settings.grad_clip is not None:
