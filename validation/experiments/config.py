@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,6 +155,23 @@ def override(mapping: Mapping[str, Any], assignments: Mapping[str, Any]) -> dict
                 raise ValueError(f"{dotted} is unknown: {part} holds no other keys")
         inner[path[-1]] = value
     return result
+
+
+def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings laid over each other: what a later one says holds, down to the single keys."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        found = override(found, dict(_leaves(layer)))
+    return found
+
+
+def _leaves(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of what is no mapping."""
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pycrld_econ.validation.experiments.config import override, read_mapping
+from pycrld_econ.validation.experiments.config import layered, read_mapping
 from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.ppo.networks import NetworkSettings
 from pycrld_econ.validation.learners.ppo.players import (
@@ -153,21 +153,11 @@ def names() -> tuple[str, ...]:
     return tuple(_file()["runs"])
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in mapping.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
-
-
 def named(name: str, size: str) -> Mapping[str, Any]:
     """A named configuration as a mapping."""
     file, run = _file(), _file()["runs"][name]
     base = file["bases"][run["base"]]
-    found: Mapping[str, Any] = {}
-    for layer in (file["common"], base["both"], base[size], run["both"], run.get(size, {})):
-        found = override(found, _flat(layer))
-    return found
+    return layered(file["common"], base["both"], base[size], run["both"], run.get(size, {}))
 
 
 def random_actions(economy: GatherTradeBuild, rng: np.random.Generator) -> np.ndarray:

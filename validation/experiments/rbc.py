@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
-from pycrld_econ.validation.experiments.config import load, override, read_mapping
+from pycrld_econ.validation.experiments.config import layered, load, read_mapping
 from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum
 from pycrld_econ.validation.experiments.rbc_original import from_original, is_original
@@ -162,19 +162,9 @@ def names() -> tuple[str, ...]:
     return tuple(name for name in _file() if not name.startswith("common"))
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in mapping.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
-
-
 def named(name: str, size: str) -> Mapping[str, Any]:
     """A named configuration as a mapping."""
-    found: Mapping[str, Any] = {}
-    for layer in (_file()["common"], _file()[f"common_{size}"], _file()[name][size]):
-        found = override(found, _flat(layer))
-    return found
+    return layered(_file()["common"], _file()[f"common_{size}"], _file()[name][size])
 
 
 class RBCTrainer:
