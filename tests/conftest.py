@@ -16,6 +16,10 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
 pytest_plugins = ["pytester", "reference_data"]
 CONFORMANCE = TESTS / "conformance"
 
+# Before torch is imported: tests are small and run beside each other, and threads that wait for work take the
+# processors from those that have some. Notebooks run by the tests inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadline: the first example of a test may compile a kernel. CI draws the same examples every time, so that a
 # change is judged by what it changes; runs by hand look further.
 settings.register_profile(
