@@ -76,6 +76,19 @@ def test_the_distance_of_the_mean_weighs_states_as_the_distances_do() -> None:
     assert compare(runs, theory, occupancy=[0.0, 1.0]).bias() == pytest.approx((0.0, 0.0, 0.0), abs=1e-15)
 
 
+def test_the_interval_of_the_distance_of_the_mean_reaches_zero_where_there_is_none() -> None:
+    rng = np.random.default_rng(2)
+    theory, held = constant(*np.full(6, 0.5)), [0, 0]
+    for _ in range(40):
+        for k, shift in enumerate((0.0, 0.2)):
+            noise = rng.normal(shift, 0.1, (30, 6, 1, 2, 1)).clip(-0.5, 0.5)
+            result = compare(theory + noise * np.array([1, -1]), theory).bias()
+            assert result.low <= result.value <= result.high
+            held[k] += result.low <= shift <= result.high
+            assert (result.low > 0) == (shift > 0)
+    assert min(held) >= 36  # at least nine tenths of intervals that hold 95 %
+
+
 def test_exact_shares_cover() -> None:
     assert exact_share(0, 10)[:2] == (0.0, 0.0) and exact_share(10, 10).high == 1.0
     for count in range(1, 10):

@@ -19,9 +19,11 @@ from pycrld_econ.environments import (
     TensorGame,
     UncertainSocialDilemma,
 )
+from pycrld_econ.environments.one_step_economy import OneStepEconomy, expected_skills, sequential_game
 from pycrld_econ.validation.bridge.same_source import same_source
 from pycrld_econ.validation.simulators import FiniteSimulator
 from pycrld_econ.validation.simulators.finite import cumulative
+from pycrld_econ.validation.simulators.rbc import Compat, EconomyConfig, Grids, World, exact
 
 ROOT = Path(__file__).parents[2]
 ECO = EcologicalPublicGood(N=2, f=1.2, c=5, m=-5, qc=0.2, qr=0.1)
@@ -89,7 +91,22 @@ print(states)
     assert run.stdout.strip() == str(history(3, 1, 12).ravel().tolist())
 
 
+def business_cycle() -> TensorGame:
+    "A consumer, a firm and a government, on grids of budgets and stocks between which the next state is drawn"
+    grids = Grids((0.0, 1.0), (0.0, 100.0), ((100.0, 1.0, 0.0), (200.0, 2.0, 0.0)), ((0.0, 0.0), (0.5, 0.5)))
+    config = EconomyConfig(1, 1, World(), grids, Compat.original())
+    return exact.grid_game(config, np.array([0.0, 200.0]), np.array([0.0, 1.0, 2.0])).game()
+
+
+def taxes() -> TensorGame:
+    "A planner who chooses a flat tax, and two workers who see it"
+    economy = OneStepEconomy(expected_skills(2), [0.0, 20.0, 40.0], c=0.0125)
+    return sequential_game(economy, np.array([[0.0], [0.3], [0.6]]))
+
+
 GAMES = {
+    "business cycle": business_cycle(),
+    "taxes": taxes(),
     "ecological": ECO,
     "three agents": EcologicalPublicGood(N=3, f=1.2, c=5, m=-5, qc=0.2, qr=0.1),
     "risk": RiskReward(pc=0.2, pr=0.1, rs=0.3, rr=1.0, rd=0.0),

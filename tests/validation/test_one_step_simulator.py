@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +38,8 @@ from pycrld_econ.environments.taxes import rates_from_actions, us_federal_cutoff
 from pycrld_econ.validation.bridge.enumerate import enumerate_simulator
 from pycrld_econ.validation.learners import BatchLearner
 from pycrld_econ.validation.simulators.one_step_economy import OneStepSimulator, run_saez
+
+ROOT = Path(__file__).parents[2]
 
 
 def economy_of(n: int = 3, **options) -> OneStepEconomy:
@@ -111,6 +117,35 @@ def test_cuda_draws_the_same() -> None:
     cuda = OneStepSimulator(economy_of(), 3, seed=5, device="cuda").sample(X, 4)
     np.testing.assert_array_equal(cpu.chosen, cuda.chosen)
     np.testing.assert_allclose(cpu.welfare, cuda.welfare, rtol=1e-12)
+
+
+def test_the_cuda_simulator_draws_the_same() -> None:
+    code = """
+import numpy as np
+from pycrld_econ.environments.labour_supply import logit_response
+from pycrld_econ.environments.one_step_economy import OneStepEconomy, expected_skills
+from pycrld_econ.environments.taxes import us_federal_cutoffs
+from pycrld_econ.validation.simulators.one_step_economy import OneStepSimulator
+economy = OneStepEconomy(
+    expected_skills(3), np.arange(0, 101, 20.0), c=0.0125, cutoffs=us_federal_cutoffs(), rates=0.3, equality_weight=0.7
+)
+found = OneStepSimulator(economy, 3, seed=5, device="cuda").sample(logit_response(economy, 0.05), 4)
+print(np.asarray(found.chosen, dtype=np.int64).tobytes().hex(), np.asarray(found.welfare).tobytes().hex())
+"""
+    settings = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "NUMBA_ENABLE_CUDASIM": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=settings, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    chosen, welfare = (bytes.fromhex(word) for word in run.stdout.split())
+    here = OneStepSimulator(economy_of(), 3, seed=5).sample(logit_response(economy_of(), 0.05), 4)
+    np.testing.assert_array_equal(np.frombuffer(chosen, np.int64).reshape(here.chosen.shape), here.chosen)
+    np.testing.assert_allclose(np.frombuffer(welfare).reshape(here.welfare.shape), here.welfare, rtol=1e-12)
 
 
 def test_wrong_actions_are_refused() -> None:
