@@ -81,6 +81,12 @@ def test_the_loss_by_hand() -> None:
     divergence = [sum(0.5 * math.log(0.5 / p) for p in row) for row in new.tolist()]
     assert float(found.divergence) == pytest.approx(sum(divergence) / 2, rel=1e-6)
     assert float(found.moved) == 0.5
+    without = terms_of(
+        settings, heads, new.log(), torch.zeros(2), torch.tensor([[0], [1]]), torch.tensor([0.5, 0.5]).log(),
+        torch.zeros(2), torch.zeros(2), torch.zeros(2),
+    )  # fmt: skip
+    ratios = (1.6, 1.1)  # the divergence is then estimated from what was done
+    assert float(without.divergence) == pytest.approx(sum(r - 1 - math.log(r) for r in ratios) / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(9,), (4, 4, 4), (2, 5, 5, 3)])

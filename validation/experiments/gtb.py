@@ -192,7 +192,7 @@ class GTBTrainer:
     config : GTBRun
         The run.
     device : str
-        cpu or cuda, of economy and networks.
+        cpu or cuda, of economy and networks. On cuda, observations stay on the device, actions and rewards do not.
     folder : Path, optional
         Not used: everything is in the checkpoints.
     """
@@ -236,7 +236,16 @@ class GTBTrainer:
         return self.done * self.config.n_envs * self.config.fragment
 
     def advance(self) -> dict[str, float]:
-        """Play a fragment and learn from it."""
+        """Play a fragment and learn from it.
+
+        Returns
+        -------
+        dict of float
+            productivity, equality, builds, trades, welfare, tax, price, labour: means over the episodes that ended in
+            the fragment (labour also over agents), nan if none did; tax is the mean effective rate. reward: of an
+            agent and step of the fragment, times the length of an episode. entropy, divergence,
+            value_loss, planner_entropy: of the last epoch. phase, env_steps, steps_per_second.
+        """
         start = time.perf_counter()
         phase = self.config.phase_of(self.done)
         if phase != self.phase:

@@ -118,7 +118,7 @@ def draw_bars(regimes: Sequence[Regime], baselines: Sequence[Episodes], figure: 
          [b.metrics["social/productivity"].mean() for b in baselines]),
         ("equality", [r.means("social/equality") for r in regimes],
          [b.metrics["social/equality"].mean() for b in baselines]),
-        ("equality x productivity", [r.products() for r in regimes], [b.product.mean() for b in baselines]),
+        ("equality × productivity", [r.products() for r in regimes], [b.product.mean() for b in baselines]),
     ]  # fmt: skip
     for ax, (label, values, random) in zip(figure.subplots(1, 3), tables, strict=True):
         x = np.arange(len(regimes))
@@ -154,7 +154,7 @@ def draw_frontier(regimes: Sequence[Regime], figure: Figure) -> None:
     ax.plot(*frontier(np.array(centres)).T, color=INK, linewidth=0.9, linestyle="--", zorder=0)
     ax.set(xlim=(0, 1.02), xlabel="equality", ylabel="productivity (coin)")
     ax.set_ylim(bottom=0)
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=2)
 
 
 def draw_schedules(regimes: Sequence[Regime], figure: Figure) -> None:

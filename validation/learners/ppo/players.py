@@ -57,7 +57,7 @@ class Sight:
         """Put everything into rows of a fragment; `numbers` (L, F) has room for the mask or has not."""
         start = 0
         for part in self.parts:
-            chosen = part if self.kept is None else part[:, self.kept]
+            chosen = part if self.kept is None else part.index_select(1, self.kept)
             numbers[:, start : start + chosen.shape[1]] = chosen
             start += chosen.shape[1]
         if start < numbers.shape[1]:
