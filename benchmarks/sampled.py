@@ -6,6 +6,7 @@
 Steps per second are environment steps (one joint action of all agents) by the wall clock, best of the rounds; "fused"
 plays with given strategies in one call, "step" is told the actions and returns observations and rewards. The last
 table sets one batch of one replicate beside one step of the deterministic dynamics, both compiled and in one thread.
+The line before it: periods per second and thread of Q-learning at every play in the pricing game of Calvano et al.
 """
 
 from __future__ import annotations
@@ -21,8 +22,14 @@ import numpy as np
 
 from pycrld_econ.agents import StrategySARSA
 from pycrld_econ.agents.engine import available_threads
-from pycrld_econ.environments import EcologicalPublicGood, HistoryEmbedded, SocialDilemma
-from pycrld_econ.validation.learners import BatchLearner
+from pycrld_econ.environments import (
+    BertrandPricing,
+    EcologicalPublicGood,
+    HistoryEmbedded,
+    SocialDilemma,
+    memory_one,
+)
+from pycrld_econ.validation.learners import BatchLearner, IncrementalQLearning
 from pycrld_econ.validation.simulators import FiniteSimulator
 
 DILEMMA = SocialDilemma(R=1.0, T=0.8, S=-0.5, P=0.0)
@@ -63,6 +70,14 @@ def learn_rate(env: object, threads: int, rounds: int) -> float:
     return 1000 * 10 * 64 / best(lambda: learner.run(start, 10, 64, progress=False), rounds)
 
 
+def price_rate(rounds: int) -> float:
+    """Periods per second of two pricing algorithms with 15 prices and memory of one period, in one thread."""
+    periods = 500_000
+    learner = IncrementalQLearning(memory_one(BertrandPricing(15)), 0.15, 0.95, 2e-5, threads=1)
+    play = {"patience": periods, "longest": periods, "progress": False}
+    return periods / best(lambda: learner.run(None, 1, **play), rounds)
+
+
 def against_theory(env: object, rounds: int) -> tuple[float, dict[int, float]]:
     """Seconds of a deterministic step, and of one batch of one replicate by batch size."""
     dynamics = StrategySARSA(env, 0.1, 0.9)
@@ -87,6 +102,7 @@ def main() -> None:
             fused, stepped = play_rates(env, threads, arguments.rounds)
             learned = learn_rate(env, threads, arguments.rounds)
             print(f"{name:25}{threads:>12}{fused / 1e6:>9.2f}{stepped / 1e6:>9.2f}{learned / 1e6:>10.2f}")
+    print(f"{'pricing, at every play':25}{1:>12}{'':18}{price_rate(arguments.rounds) / 1e6:>10.2f}")
     print(
         f"\nmicroseconds{'':13}{'one step':>12}" + "".join(f"{f'batch {K}':>14}" for K in (10, 1000, 100_000))
     )

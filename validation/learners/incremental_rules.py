@@ -45,10 +45,11 @@ class Tables(NamedTuple):
 
 def rank(q: np.ndarray, best: np.ndarray, e: int, i: int, s: int) -> None:
     """Write the greedy action: the first of the best."""
-    best[e, i, s] = 0
+    place, top = 0, q[e, i, s, 0]
     for a in range(1, q.shape[3]):
-        if q[e, i, s, a] > q[e, i, s, best[e, i, s]]:
-            best[e, i, s] = a
+        if q[e, i, s, a] > top:
+            place, top = a, q[e, i, s, a]
+    best[e, i, s] = place
 
 
 def explore_or_not(tables: Tables, epsilon: float, e: int, i: int, t: int, k0: int, k1: int) -> None:
