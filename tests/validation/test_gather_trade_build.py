@@ -387,6 +387,35 @@ def test_the_saez_formula_is_that_of_the_theory(weights: str) -> None:
     np.testing.assert_allclose(memory.saez[0], np.clip(expected, 0, 1), atol=1e-12)
 
 
+def test_the_saez_top_rate_is_not_one_because_nobody_is_rich() -> None:
+    for quirk in (False, True):
+        economy = GatherTradeBuild(
+            small(tax=Tax(tax_model="saez"), quirks=Quirks(saez_top_rate=quirk)), 1, compile=False
+        )
+        memory, room = economy.state.memory, economy._out.room
+        for income in np.random.default_rng(1).lognormal(3, 1, 500):
+            saez.remember(0, income, 0.3, memory)
+        saez.saez_schedule(0, economy.rules, economy.world.brackets, economy.state.fisc, memory, room)
+        assert (memory.saez[0, -1] > 0.999) == quirk
+
+
+def test_redistribution_takes_no_coin_that_is_bound() -> None:
+    for quirk in (False, True):
+        config = small(tax=None, redistribution=True, quirks=Quirks(redistribution_debt=quirk))
+        economy = GatherTradeBuild(config, 1, 1, compile=False)
+        acts = np.zeros((1, 3), int)
+        acts[0, 0] = 6  # the first agent bids 4 for stone
+        economy.step(acts)
+        agents = economy.state.agents
+        agents.inventory[0, :, COIN], agents.escrow[0, :, COIN] = (
+            0.0,
+            [4.0, 0.0, 0.0],
+        )  # and that is all there is
+        economy.step(np.zeros((1, 3), int))
+        least = economy.state.agents.inventory[0, :, COIN].min()
+        assert (least < -1e-9) == quirk
+
+
 def test_a_commons_recovers_faster_where_more_is_left() -> None:
     config = small(map=Map(stock_dependent=True, resource_regen_prob=1.0), tax=None)
     economy = GatherTradeBuild(config, 1, 3, compile=False)
