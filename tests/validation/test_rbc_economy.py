@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pycrld_econ.validation.backend import Lanes
@@ -134,6 +134,7 @@ def test_the_rules_are_the_same_interpreted() -> None:
 
 
 @given(eta=st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, 3.5]), most=st.floats(0.5, 50.0), kind=st.booleans())
+@example(eta=2.0, most=27.484375, kind=True)
 @settings(max_examples=25, deadline=None)
 def test_utility_polynomials_are_accurate(eta: float, most: float, kind: bool) -> None:
     dtype, tolerance = ("float64", 1e-12) if kind else ("float32", 3e-7)

@@ -44,7 +44,9 @@ def coefficients(eta: float, most: float, dtype: str) -> np.ndarray:
         c = np.maximum(x * (1 + edge * nodes) / (1 - edge * nodes) - 1, 0.0)
         ratio = np.where(c > 1e-9, utility(np.maximum(c, 1e-9), eta) / np.maximum(c, 1e-9), 1.0 - eta * c / 2)
         scaled = chebyshev.cheb2poly(chebyshev.chebfit(nodes, ratio, degree))
-        powers = (scaled / edge ** np.arange(degree + 1)).astype(dtype)
+        powers = (scaled / edge ** np.arange(len(scaled))).astype(
+            dtype
+        )  # powers that vanish at the end are cut
         w = (1 + check - x) / (1 + check + x)
         found = check * polynomial.polyval(w, powers.astype(float))
         if np.abs(found / utility(check, eta) - 1).max() < ACCURACY[dtype]:
