@@ -13,7 +13,7 @@ from .base import FloatArray, IntArray, as_tensor, check_count, check_numbers
 # %% auto #0
 __all__ = ['US_FEDERAL_CUTOFFS', 'US_FEDERAL_RATES', 'SMALL', 'check_cutoffs', 'check_rates', 'income_in_brackets', 'tax_due',
            'marginal_rate', 'after_redistribution', 'us_federal_cutoffs', 'linear_cutoffs', 'log_cutoffs',
-           'rates_from_actions', 'gini', 'inverse_income_weights', 'equality_times_productivity']
+           'rates_from_actions', 'gini_of_pairs', 'gini', 'inverse_income_weights', 'equality_times_productivity']
 
 # %% ../../nbs/environments/17_taxes.ipynb #b6e28fb0
 def check_cutoffs(cutoffs: ArrayLike) -> FloatArray:
@@ -110,20 +110,27 @@ def rates_from_actions(actions: ArrayLike, rate_step: float = 0.05, kept: ArrayL
     check_numbers("actions", chosen, 0, last)
     return np.where(chosen == 0, kept, (chosen - 1) * rate_step)
 
-# %% ../../nbs/environments/17_taxes.ipynb #fcdc3167
+# %% ../../nbs/environments/17_taxes.ipynb #381241e9
 SMALL = 1e-10
 "Keeps shares defined where nobody has anything."
 
 
-def gini(endowments: ArrayLike) -> FloatArray:
-    "Gini index (…) of endowments (…, n), at least 0: 0 if all have the same, 1 if one has everything."
+def gini_of_pairs(endowments: ArrayLike) -> FloatArray:
+    "Gini index (…) from the differences of all pairs of endowments (…, n), at least 0; 1 if one has everything."
     x = as_tensor("endowments", endowments)
     n, total = x.shape[-1], x.sum(-1)
     if n < 2:
         raise ValueError(f"endowments must hold at least 2 people, got {n}")
+    differences = np.abs(x[..., :, None] - x[..., None, :]).sum((-2, -1))
+    return differences / (2 * n * total + SMALL) / ((n - 1) / n)
+
+
+def gini(endowments: ArrayLike) -> FloatArray:
+    "Gini index (…) as published: `gini_of_pairs` for fewer than 30 people, and the area under sorted shares for more."
+    x = as_tensor("endowments", endowments)
+    n, total = x.shape[-1], x.sum(-1)
     if n < 30:
-        differences = np.abs(x[..., :, None] - x[..., None, :]).sum((-2, -1))
-        return differences / (2 * n * total + SMALL) / ((n - 1) / n)
+        return gini_of_pairs(x)
     shares = np.cumsum(np.sort(x, axis=-1), axis=-1) / (total[..., None] + SMALL)
     return 1.0 - 2.0 / (n + 1) * shares.sum(-1)
 

@@ -302,9 +302,16 @@ def test_the_bottom_right_corner_is_a_corner() -> None:
 
 
 def test_gini_has_one_formula() -> None:
-    coin = np.arange(1.0, 41.0)
-    assert metrics.gini(coin) != pytest.approx(metrics.gini(coin, by_size=True))
-    assert metrics.gini(np.eye(40)[0]) == pytest.approx(1)
+    found = []
+    for quirk in (False, True):
+        config = small(n_agents=30, quirks=Quirks(gini_by_size=quirk), starting_agent_coin=0.0, tax=None)
+        economy = GatherTradeBuild(config, 1, 1, compile=False)
+        economy.state.agents.inventory[0, 0, COIN] = 5.0
+        economy.step(np.zeros((1, 30), int))
+        found.append(1 - economy.metrics()["social/equality"][0])
+        welfare = economy.metrics()["social_welfare/coin_eq_times_productivity"][0]
+        np.testing.assert_allclose(economy.state.objective[0, -1], welfare)
+    np.testing.assert_allclose(found, [1, 1 - 2 / 31])
 
 
 def test_orders_live_as_long_as_they_should() -> None:
@@ -533,11 +540,13 @@ def test_mistakes_are_named(make: Any, message: str) -> None:
 def test_actions_that_do_not_exist_change_nothing() -> None:
     economy = GatherTradeBuild(small(), 2, 1, compile=False)
     before = economy.snapshot()
-    for acts in (np.full((2, 3), -1), np.full((2, 3), economy.n_actions)):
+    for number in (-1, economy.n_actions, 2**16, -(2**16) + 1, 2**63 - 1):
+        acts = np.full((2, 3), number)
         with pytest.raises(ValueError, match="an action in environment 0 does not exist"):
             economy.step(acts)
-    with pytest.raises(ValueError, match="an action in environment 0 does not exist"):
-        economy.step(np.zeros((2, 3), int), np.full((2, 7), 22))
+    for number in (22, 2**16):
+        with pytest.raises(ValueError, match="an action in environment 0 does not exist"):
+            economy.step(np.zeros((2, 3), int), np.full((2, 7), number))
     with pytest.raises(ValueError, match=r"actions must be whole numbers of shape \(2, 3\), got float64"):
         economy.step(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"planner_actions must be whole numbers of shape \(2, 7\)"):
@@ -545,6 +554,45 @@ def test_actions_that_do_not_exist_change_nothing() -> None:
     after = economy.snapshot()
     for name, array in before.items():
         np.testing.assert_array_equal(array, after[name], err_msg=name)
+
+
+def test_an_episode_that_is_over_must_be_reset() -> None:
+    economy = GatherTradeBuild(small(episode_length=2), 2, 1, compile=False, autoreset=False)
+    nothing = np.zeros((2, 3), int)
+    economy.step(nothing)
+    assert economy.step(nothing).done.all()
+    before = economy.snapshot()
+    with pytest.raises(RuntimeError, match="episode of environment 0 is over: call reset first"):
+        economy.step(nothing)
+    for name, array in economy.snapshot().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    economy.reset()
+    assert not economy.step(nothing).done.any()
+
+
+def test_start_cells_that_cannot_be_are_refused() -> None:
+    def start(size: tuple[int, int], n: int = 4, by_width: bool = False, **options: Any) -> None:
+        corners = Map(world_size=size, fixed_four_skill_and_loc=True)
+        config = tutorial(map=corners, n_agents=n, quirks=Quirks(corner_row_by_width=by_width))
+        GatherTradeBuild(config, 1, compile=False, **options)
+
+    with pytest.raises(ValueError, match=r"map.world_size \(9, 31\) does not hold the start cells"):
+        start((9, 31), by_width=True)
+    dry = layouts.Layout(*(np.zeros((5, 5), np.uint8) for _ in range(3)))
+    with pytest.raises(ValueError, match=r"map.world_size \(5, 5\) has too few start cells by rank for 16"):
+        start((5, 5), n=16, layouts=[dry])
+    wet = replace(dry, water=np.eye(5, dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"layouts\[1\] must have no water on the start cells"):
+        start((5, 5), layouts=[dry, wet])
+    start((5, 5), layouts=[dry])
+
+
+def test_given_maps_must_have_the_size_of_the_world() -> None:
+    field = layouts.Layout(*(np.zeros((9, 8), np.uint8) for _ in range(3)))
+    with pytest.raises(ValueError, match=r"layouts\[0\] must have the shape of map.world_size \(9, 9\), got"):
+        GatherTradeBuild(small(), 1, compile=False, layouts=[field])
+    with pytest.raises(ValueError, match="layouts must hold at least one map"):
+        GatherTradeBuild(small(), 1, compile=False, layouts=[])
 
 
 def test_a_map_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -154,7 +154,9 @@ class GatherTradeBuild:
             check_device(device),
         )
         by_wood = config.quirks.stone_by_wood_coverage
-        self.layouts = list(layouts_of(config.map, seed, by_wood) if layouts is None else layouts)
+        self.layouts = checked_layouts(
+            config, layouts_of(config.map, seed, by_wood) if layouts is None else layouts
+        )
         self.cutoffs, self.levels, schedule = tax_tables(config)
         self.rules = rules_of(config)
         self._world = world_of(config, self.layouts, self.cutoffs, self.levels, schedule, seed)
@@ -259,6 +261,8 @@ class GatherTradeBuild:
         ------
         ValueError
             If an array has another shape, or an action does not exist; environments with such actions are as before.
+        RuntimeError
+            Without `autoreset`, if an episode is over.
         """
         self._advance(self._chosen(actions), self._planned(planner_actions), self.mode)
         if check:
@@ -280,7 +284,7 @@ class GatherTradeBuild:
             raise ValueError(
                 f"actions must be whole numbers of shape {shape}, got {array.dtype} {array.shape}"
             )
-        return np.ascontiguousarray(array, dtype=np.int16).reshape(self.n_envs, self.n_agents, -1)
+        return narrowed(array).reshape(self.n_envs, self.n_agents, -1)
 
     def _planned(self, actions: ArrayLike | None) -> np.ndarray:
         width = len(self.planner_dims)
@@ -292,13 +296,15 @@ class GatherTradeBuild:
                 f"planner_actions must be whole numbers of shape {(self.n_envs, width)}, got {array.dtype} "
                 f"{array.shape}"
             )
-        return np.ascontiguousarray(array, dtype=np.int16)
+        return narrowed(array)
 
     def _check_fault(self) -> None:
         fault = to_host(self._out.fault)
         if not fault.any():
             return
         e = int(np.argmax(fault > 0))
+        if fault[e] == steps.OVER:
+            raise RuntimeError(f"the episode of environment {e} is over: call reset first")
         if fault[e] == steps.NO_ACTION:
             raise ValueError(
                 f"an action in environment {e} does not exist: agents have {self.action_dims} actions in "
@@ -374,6 +380,24 @@ class GatherTradeBuild:
         maps = self.maps()
         layers = np.moveaxis(maps[..., : 5 + self.config.map.has_water], -1, 1)
         return layers, np.moveaxis(maps[..., OWNER : OCCUPANT + 1].view(np.int8), -1, 1)
+
+
+def checked_layouts(config: GTBConfig, layouts: Sequence[Layout]) -> list[Layout]:
+    """Maps as a list; ValueError unless there is one at least, and all have the size of the world."""
+    found = list(layouts)
+    if not found:
+        raise ValueError("layouts must hold at least one map, got none")
+    for k, one in enumerate(found):
+        if one.shape != tuple(config.map.world_size):
+            raise ValueError(
+                f"layouts[{k}] must have the shape of map.world_size {config.map.world_size}, got {one.shape}"
+            )
+    return found
+
+
+def narrowed(actions: np.ndarray) -> np.ndarray:
+    """Actions as the rules take them; numbers too large for their type become ones that do not exist either."""
+    return np.ascontiguousarray(np.clip(actions, -1, np.iinfo(np.int16).max), dtype=np.int16)
 
 
 def host(arrays: Any) -> Any:

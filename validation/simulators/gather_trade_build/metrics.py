@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pycrld_econ.environments.taxes import gini, gini_of_pairs, inverse_income_weights
 from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
 from pycrld_econ.validation.simulators.gather_trade_build.state import COMMODITIES, GOODS, Tally
-
-SMALL = 1e-10
-MANY = 30
-
-
-def gini(coin: np.ndarray, by_size: bool = False) -> np.ndarray:
-    """Gini index over the last axis: 1 if one agent has everything.
-
-    Parameters
-    ----------
-    coin : (..., n) array
-        What agents have.
-    by_size : bool
-        From 30 agents on, use the cumulative shares, as the original does.
-    """
-    n, total = coin.shape[-1], coin.sum(-1)
-    if by_size and n >= MANY:
-        shares = np.cumsum(np.sort(coin, axis=-1), axis=-1) / (total[..., None] + SMALL)
-        return np.asarray(1 - 2 / (n + 1) * shares.sum(-1))
-    pairs = np.abs(coin[..., :, None] - coin[..., None, :]).sum((-1, -2))
-    return np.asarray(pairs / (2 * n * total + SMALL) / ((n - 1) / n))
 
 
 def bracket_names(cutoffs: np.ndarray, merged: bool = False) -> list[str]:
@@ -44,9 +24,8 @@ def bracket_names(cutoffs: np.ndarray, merged: bool = False) -> list[str]:
 def social(config: GTBConfig, t: Tally) -> dict[str, np.ndarray]:
     """Productivity, equality and welfare."""
     coin, n = t.final.endowment[..., 0], config.n_agents
-    equality = 1 - gini(coin, config.quirks.gini_by_size)
-    weights = 1 / np.maximum(coin, 1)
-    weights = weights / weights.sum(-1, keepdims=True)
+    equality = 1 - (gini if config.quirks.gini_by_size else gini_of_pairs)(coin)
+    weights = inverse_income_weights(coin)
     return {
         "social/productivity": coin.sum(-1),
         "social/equality": equality,

@@ -256,7 +256,9 @@ class Output(NamedTuple):
 
     gains: np.ndarray  # (E, n + 1) rewards; the planner is last
     done: np.ndarray  # (E,)
-    fault: np.ndarray  # (E,) 1: an action does not exist, 2: there is no room for an agent
+    fault: (
+        np.ndarray
+    )  # (E,) 1: an action does not exist, 2: there is no room for an agent, 3: the episode is over
     room: Room
 
 

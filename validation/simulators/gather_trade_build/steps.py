@@ -34,7 +34,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.taxes import PLANNER, 
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
 RARE = ("prepare", "close", "account")
-NO_ACTION = 1  # fault
+NO_ACTION, OVER = 1, 3  # faults
 STEP, REPLAY, RESET, HOLD = 0, 1, 2, 3  # modes
 BLOCK = 32  # environments
 
@@ -180,6 +180,9 @@ def prepare(
     """Look whether actions exist, count the step, and draw its random numbers."""
     for e in range(first, last):
         done[e] = 0
+        if mode == HOLD and calendar.time[e] >= rules.episode_length:
+            fault[e] = OVER
+            continue
         exist = decode(e, actions, rules, room) and planner_exists(e, planner, rules, brackets, fisc)
         fault[e] = 0 if exist else NO_ACTION
         if not exist:
@@ -285,8 +288,8 @@ def step(
 ) -> None:
     """One step of environments (STEP); those that are finished begin anew, and show the new episode.
 
-    HOLD begins no new episode, and neither does REPLAY, which takes the random numbers that are in the arrays. RESET
-    only begins new episodes.
+    HOLD begins no new episode and refuses a step after the end. REPLAY begins none either, and takes the random numbers
+    that are in the arrays. RESET only begins new episodes.
     """
     for a in range(first, last, BLOCK):
         b = min(a + BLOCK, last)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pycrld_econ.environments.taxes import linear_cutoffs, log_cutoffs, us_federal_cutoffs
+from pycrld_econ.environments.taxes import US_FEDERAL_RATES, linear_cutoffs, log_cutoffs, us_federal_cutoffs
 from pycrld_econ.validation.backend import split_seed
 from pycrld_econ.validation.simulators.gather_trade_build import config as names
 from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
@@ -38,8 +38,6 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     World,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.world import WATER
-
-US_FEDERAL_RATES = (0.10, 0.12, 0.22, 0.24, 0.32, 0.35, 0.37)
 
 
 def tax_tables(config: GTBConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,6 +116,19 @@ def rules_of(config: GTBConfig) -> Rules:
     )  # fmt: skip
 
 
+def check_starts(cells: np.ndarray, layouts: Sequence[Layout]) -> None:
+    """ValueError unless start cells (n, 2) are in the world, of one agent each, and without water on all maps."""
+    size = layouts[0].shape
+    named = [tuple(cell) for cell in cells.tolist()]
+    if (cells < 0).any() or (cells >= size).any():
+        raise ValueError(f"map.world_size {size} does not hold the start cells by rank {named}")
+    if len(set(named)) < len(named):
+        raise ValueError(f"map.world_size {size} has too few start cells by rank for {len(named)} agents")
+    for k, one in enumerate(layouts):
+        if one.water[cells[:, 0], cells[:, 1]].any():
+            raise ValueError(f"layouts[{k}] must have no water on the start cells by rank {named}")
+
+
 def world_of(
     config: GTBConfig,
     layouts: Sequence[Layout],
@@ -128,6 +139,9 @@ def world_of(
 ) -> World:
     """The arrays that do not change."""
     m, n, pad = config.map, config.n_agents, pad_of(config)
+    starts = ranked_cells(n, m.world_size, config.quirks.corner_row_by_width)
+    if m.fixed_four_skill_and_loc and m.kind != "split":
+        check_starts(starts, layouts)
     cells = [[np.argwhere(layer) for layer in (one.stone, one.wood)] for one in layouts]
     most = max(len(layer) for pair in cells for layer in pair)
     table = np.zeros((len(layouts), 2, max(most, 1), 2), np.int16)
@@ -159,7 +173,7 @@ def world_of(
             most=np.array(health, dtype=np.int64),
         ),
         ranks=Ranks(
-            rank_cell=ranked_cells(n, m.world_size, config.quirks.corner_row_by_width) + pad,
+            rank_cell=starts + pad,
             rank_payment=payments,
             rank_above=above,
         ),
