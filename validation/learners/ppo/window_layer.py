@@ -96,7 +96,9 @@ def _rule(name: str) -> Callable[..., None]:
 
 
 def _arguments(cells: Tensor, rows: Tensor, shape: WindowShape) -> tuple[Any, ...]:
-    return rows.numpy(), cells.numpy(), shape.shown, shape.inside, LEVELS.numpy()
+    most = shape.cells * shape.features
+    room = np.empty(most, np.int64), np.empty(most, np.float32)
+    return rows.numpy(), cells.numpy(), shape.shown, shape.inside, LEVELS.numpy(), *room
 
 
 def embed(cells: Tensor, rows: Tensor, weight: Tensor, shape: WindowShape) -> Tensor:

@@ -13,10 +13,44 @@ BYTE = 255
 MARKS = 2  # features in the second word
 
 
-def add_row(s: int, row: int, value: float, weight: np.ndarray, out: np.ndarray) -> None:
-    """Add a multiple of a row of weights."""
-    for h in range(weight.shape[1]):
-        out[s, h] += value * weight[row, h]
+def list_word(
+    word: int,
+    base: int,
+    hidden: int,
+    count: int,
+    levels: np.ndarray,
+    where: np.ndarray,
+    much: np.ndarray,
+) -> int:
+    """Add what is not zero in a word whose first feature has the number `base`; `hidden` counts negatively."""
+    row = base
+    while word != 0:
+        byte = word & BYTE
+        if byte != 0:
+            where[count] = row
+            much[count] = -levels[byte] if row == hidden else levels[byte]
+            count += 1
+        word, row = word >> 8, row + 1
+    return count
+
+
+def list_features(
+    cells: np.ndarray,
+    r: int,
+    shown: int,
+    inside: int,
+    levels: np.ndarray,
+    where: np.ndarray,
+    much: np.ndarray,
+) -> int:
+    """Numbers of the features of window r that are not zero, and what they are; how many."""
+    count = 0
+    for p in range(cells.shape[1]):
+        base = p * (shown + MARKS)
+        hidden = base + shown - 1 if inside != 0 else -1
+        count = list_word(cells[r, p, 0] ^ inside, base, hidden, count, levels, where, much)
+        count = list_word(cells[r, p, 1], base + shown, -1, count, levels, where, much)
+    return count
 
 
 def embed(
@@ -27,32 +61,17 @@ def embed(
     shown: int,
     inside: int,
     levels: np.ndarray,
+    where: np.ndarray,
+    much: np.ndarray,
     weight: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Outputs of samples `first`, ..., `last - 1`, added to `out`."""
-    features = shown + MARKS
+    """Outputs of samples `first`, ..., `last - 1`, added to `out`; `where` and `much` have room for all features."""
     for s in range(first, last):
-        r = rows[s]
-        for p in range(cells.shape[1]):
-            word, f = cells[r, p, 0] ^ inside, 0
-            while word != 0:
-                byte = word & BYTE
-                if byte != 0:
-                    value = -levels[byte] if inside != 0 and f == shown - 1 else levels[byte]
-                    add_row(s, p * features + f, value, weight, out)
-                word, f = word >> 8, f + 1
-            word, f = cells[r, p, 1], shown
-            while word != 0:
-                if word & BYTE != 0:
-                    add_row(s, p * features + f, levels[word & BYTE], weight, out)
-                word, f = word >> 8, f + 1
-
-
-def collect_row(s: int, row: int, value: float, grad: np.ndarray, grad_weight: np.ndarray) -> None:
-    """Add a multiple of a gradient to a row."""
-    for h in range(grad.shape[1]):
-        grad_weight[row, h] += value * grad[s, h]
+        for k in range(list_features(cells, rows[s], shown, inside, levels, where, much)):
+            row, value = where[k], much[k]
+            for h in range(weight.shape[1]):
+                out[s, h] += value * weight[row, h]
 
 
 def embed_backward(
@@ -63,23 +82,14 @@ def embed_backward(
     shown: int,
     inside: int,
     levels: np.ndarray,
+    where: np.ndarray,
+    much: np.ndarray,
     grad: np.ndarray,
     grad_weight: np.ndarray,
 ) -> None:
     """What samples `first`, ..., `last - 1` add to the gradient of the weights; one thread at a time."""
-    features = shown + MARKS
     for s in range(first, last):
-        r = rows[s]
-        for p in range(cells.shape[1]):
-            word, f = cells[r, p, 0] ^ inside, 0
-            while word != 0:
-                byte = word & BYTE
-                if byte != 0:
-                    value = -levels[byte] if inside != 0 and f == shown - 1 else levels[byte]
-                    collect_row(s, p * features + f, value, grad, grad_weight)
-                word, f = word >> 8, f + 1
-            word, f = cells[r, p, 1], shown
-            while word != 0:
-                if word & BYTE != 0:
-                    collect_row(s, p * features + f, levels[word & BYTE], grad, grad_weight)
-                word, f = word >> 8, f + 1
+        for k in range(list_features(cells, rows[s], shown, inside, levels, where, much)):
+            row, value = where[k], much[k]
+            for h in range(grad.shape[1]):
+                grad_weight[row, h] += value * grad[s, h]
