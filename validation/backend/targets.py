@@ -140,6 +140,14 @@ def kernel_ptx(
         return str(cuda.compile_ptx(_kernel_body(module, rule), signature, cc=capability)[0])
 
 
+MANY = 32  # arrays and numbers in tuples, from which on these are unpacked once
+
+
+def count(value: Any) -> int:
+    """Number of arrays and numbers in a nested tuple."""
+    return sum(map(count, value)) if isinstance(value, tuple) else 1
+
+
 class Lanes:
     """Runs one rule for a number of lanes on a device.
 
@@ -175,6 +183,8 @@ class Lanes:
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.compile = compile and os.environ.get("PYCRLD_ECON_TIER") != "interpreted"
+        self._kept: tuple[Any, ...] = ()
+        self._held: Any = None
 
     def __call__(self, lanes: int, *arrays: Any, progress: bool = False) -> None:
         """Apply the rule to all lanes; arrays are changed in place, on CUDA without waiting for the end.
@@ -201,16 +211,34 @@ class Lanes:
         else:
             self._in_threads(lanes, arrays, progress)
 
+    def _call(self, arrays: tuple[Any, ...]) -> Callable[[int, int], None]:
+        """What does the rule for a range of lanes; tuples of many arrays are unpacked when they change."""
+        kept = tuple(array for array in arrays if isinstance(array, tuple))
+        if len(kept) != len(self._kept) or any(a is not b for a, b in zip(kept, self._kept, strict=True)):
+            self._kept, self._held = kept, None
+            if sum(map(count, kept)) >= MANY:
+                from pycrld_econ.validation.backend.held import hold
+
+                self._held = hold(kept)
+        if self._held is None:
+            rule = compiled(self.module, self.rule)
+            return lambda first, last: rule(first, last, *arrays)
+        from pycrld_econ.validation.backend.held import entry
+
+        held, loose = self._held, tuple(array for array in arrays if not isinstance(array, tuple))
+        rule = entry(self.module, self.rule, tuple(isinstance(array, tuple) for array in arrays))
+        return lambda first, last: rule(first, last, loose, held)
+
     def _in_threads(self, lanes: int, arrays: tuple[Any, ...], progress: bool) -> None:
-        rule = compiled(self.module, self.rule)
+        rule = self._call(arrays)
         if min(self.threads, lanes) <= 1 and not progress:
-            rule(0, lanes, *arrays)
+            rule(0, lanes)
             return
         parts = min(lanes, 4 * self.threads)  # more parts than threads: they take different times
         bounds = [lanes * k // parts for k in range(parts + 1)]
 
         def task(first: int, last: int) -> Callable[[threading.Event], None]:
-            return lambda stop: None if stop.is_set() else rule(first, last, *arrays)
+            return lambda stop: None if stop.is_set() else rule(first, last)
 
         tasks = [task(first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
         sizes = [last - first for first, last in zip(bounds[:-1], bounds[1:], strict=True)]

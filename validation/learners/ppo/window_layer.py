@@ -126,5 +126,5 @@ def embed(cells: Tensor, rows: Tensor, weight: Tensor, shape: WindowShape) -> Te
 
 
 def window_words(array: np.ndarray) -> np.ndarray:
-    """Windows (..., h, w, 2) of unsigned words as (..., h * w, 2) signed ones, in the same memory."""
-    return array.view(np.int64).reshape(*array.shape[:-3], -1, 2)
+    """Windows (..., h, 2 w) of unsigned words as (..., h * w, 2) signed ones, in the same memory."""
+    return array.view(np.int64).reshape(*array.shape[:-2], -1, 2)

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from pycrld_econ.validation.backend.philox import philox
-from pycrld_econ.validation.simulators.gather_trade_build.state import Draws, Sources
+from pycrld_econ.validation.simulators.gather_trade_build.state import Draws
 
 # Purposes: the third word of the counter.
 ORDER, BONUS, REGENERATION, RATES, RESET = 1, 2, 3, 5, 6
@@ -23,16 +23,18 @@ def one(e: int, clock: int, purpose: int, number: int, key: np.ndarray) -> float
     return w0 * SCALE
 
 
-def uniforms(row: np.ndarray, count: int, e: int, clock: int, purpose: int, key: np.ndarray) -> None:
-    """Fill `row[0], ..., row[count - 1]`; the four words of a counter are four numbers."""
-    for k in range(0, count, 4):
+def uniforms(
+    row: np.ndarray, first: int, last: int, e: int, clock: int, purpose: int, key: np.ndarray
+) -> None:
+    """Fill `row[first], ..., row[last - 1]`, where four divides `first`: a counter gives four numbers."""
+    for k in range(first, last, 4):
         w0, w1, w2, w3 = philox(e, clock, purpose, k, int(key[0]), int(key[1]))
         row[k] = w0 * SCALE
-        if k + 1 < count:
+        if k + 1 < last:
             row[k + 1] = w1 * SCALE
-        if k + 2 < count:
+        if k + 2 < last:
             row[k + 2] = w2 * SCALE
-        if k + 3 < count:
+        if k + 3 < last:
             row[k + 3] = w3 * SCALE
 
 
@@ -54,15 +56,11 @@ def normal(e: int, clock: int, purpose: int, number: int, key: np.ndarray) -> fl
     return math.sqrt(-2.0 * math.log((w0 + 1.0) * SCALE)) * math.cos(2.0 * math.pi * w1 * SCALE)
 
 
-def draw(
-    e: int, clock: int, layout: int, needs_rates: int, key: np.ndarray, sources: Sources, d: Draws
-) -> None:
-    """All numbers of a step of one environment."""
+def draw(e: int, clock: int, needs_rates: int, key: np.ndarray, d: Draws) -> None:
+    """The numbers of a step of one environment, but for those of sources, which are drawn where one lacks a unit."""
     n = d.order.shape[2]
     permutation(d.order[e, 0], e, clock, ORDER, 0, key)
     permutation(d.order[e, 1], e, clock, ORDER, n, key)
-    uniforms(d.bonus[e], 2 * n, e, clock, BONUS, key)
-    for q in range(2):
-        uniforms(d.regeneration[e, q], sources.cell_count[layout, q], e, clock, REGENERATION + q, key)
+    uniforms(d.bonus[e], 0, 2 * n, e, clock, BONUS, key)
     if needs_rates:
-        uniforms(d.rates[e], d.rates.shape[1], e, clock, RATES, key)
+        uniforms(d.rates[e], 0, d.rates.shape[1], e, clock, RATES, key)

@@ -31,6 +31,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     State,
     Tally,
     World,
+    in_words,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.tables import (
     draws_of,
@@ -42,6 +43,8 @@ from pycrld_econ.validation.simulators.gather_trade_build.tables import (
     tax_tables,
     world_of,
 )
+
+MOST = 2**15 - 1  # of 16 bits
 
 
 class Step(NamedTuple):
@@ -182,11 +185,11 @@ class GatherTradeBuild:
         """A nested named tuple of arrays in the memory of the device; views of the same memory stay so."""
         if isinstance(arrays, Land):
             maps = to_device(arrays.maps, self.device)
-            return Land(maps, maps.view(np.uint64))
+            return Land(maps, in_words(maps))
         if isinstance(arrays, Seen):
             cells = to_device(arrays.bytes, self.device)
             rest = {name: to_device(array, self.device) for name, array in arrays._asdict().items()}
-            return Seen(**(rest | {"bytes": cells, "cells": cells.view(np.uint64)}))
+            return Seen(**(rest | {"bytes": cells, "cells": in_words(cells)}))
         if isinstance(arrays, tuple):
             return type(arrays)(*(self._there(one) for one in arrays))
         return to_device(arrays, self.device)
@@ -214,7 +217,7 @@ class GatherTradeBuild:
         actions = sum(self.action_dims) if c.multi_action_mode_agents else self.n_actions
         return Seen(
             flat=np.zeros((E, n, len(self.flat_names)), np.float32),
-            cells=cells.view(np.uint64),
+            cells=in_words(cells),
             bytes=cells,
             mask=np.zeros((E, n, actions), np.uint8),
             planner_flat=np.zeros((E, len(self.planner_flat_names)), np.float32),
@@ -397,7 +400,7 @@ def checked_layouts(config: GTBConfig, layouts: Sequence[Layout]) -> list[Layout
 
 def narrowed(actions: np.ndarray) -> np.ndarray:
     """Actions as the rules take them; numbers too large for their type become ones that do not exist either."""
-    return np.ascontiguousarray(np.clip(actions, -1, np.iinfo(np.int16).max), dtype=np.int16)
+    return np.ascontiguousarray(np.maximum(np.minimum(actions, MOST), -1), dtype=np.int16)
 
 
 def host(arrays: Any) -> Any:

@@ -152,23 +152,26 @@ def see_taxes(
     """Rates, the day and incomes of the last period; the next free place of `planner_flat`."""
     n, B = agents.labour.shape[1], fisc.rates.shape[1]
     sort_incomes(e, agents, fisc, room)
-    first = 1.0 if fisc.day[e] == 1 else 0.0
-    last = 1.0 if fisc.day[e] >= rules.period else 0.0
-    for i in range(-1, n):
-        k = planner_at if i < 0 else at
-        row = seen.planner_flat[e] if i < 0 else seen.flat[e, i]
-        for b in range(B):
-            row[k + b] = fisc.rates[e, b]
-        row[k + B] = first
-        row[k + B + 1] = last
-        for j in range(n):
-            row[k + B + 2 + j] = room.out[e, j] / rules.period
-        k += B + 2 + n
-        if i >= 0:
-            row[k] = marginal_of(e, coin_of(e, i, agents) - fisc.last_coin[e, i], brackets, fisc)
-            k += 1
-        row[k] = fisc.day[e] / rules.period
+    phase = fisc.day[e] / rules.period
+    for b in range(B):
+        seen.planner_flat[e, planner_at + b] = fisc.rates[e, b]
+    seen.planner_flat[e, planner_at + B] = 1.0 if fisc.day[e] == 1 else 0.0
+    seen.planner_flat[e, planner_at + B + 1] = 1.0 if fisc.day[e] >= rules.period else 0.0
+    for j in range(n):
+        seen.planner_flat[e, planner_at + B + 2 + j] = room.out[e, j] / rules.period
+    seen.planner_flat[e, planner_at + B + 2 + n] = phase
+    for i in range(n):
+        for k in range(B + 2 + n):
+            seen.flat[e, i, at + k] = seen.planner_flat[e, planner_at + k]
+        income = coin_of(e, i, agents) - fisc.last_coin[e, i]
+        seen.flat[e, i, at + B + 2 + n] = marginal_of(e, income, brackets, fisc)
+        seen.flat[e, i, at + B + 3 + n] = phase
     return planner_at + B + 3 + n
+
+
+def after_market(rules: Rules) -> int:
+    """The place in `flat` after what is seen of building and of the market."""
+    return 2 + 10 * (rules.highest + 1) + 2
 
 
 def see_flat(
@@ -188,7 +191,7 @@ def see_flat(
     height, width = land.maps.shape[1] - 2 * rules.pad, land.maps.shape[2] - 2 * rules.pad
     see_books(e, agents, book, seen, rules)
     see_market(e, rules, agents, book, seen)
-    after, planner_at = 2 + 10 * prices + 2, 6 * prices + 2
+    after, planner_at = after_market(rules), 6 * prices + 2
     taxed = rules.tax_model > 0
     if taxed:
         planner_at = see_taxes(e, after + 1, planner_at, rules, brackets, agents, fisc, room, seen)
@@ -213,16 +216,14 @@ def see_flat(
             seen.flat[e, i, k] = LABOUR_SCALE * agents.labour[e, i]
 
 
-def see_agents(
-    e: int, rules: Rules, brackets: Brackets, agents: Agents, land: Land, fisc: Fisc, seen: Seen
-) -> None:
-    """What the planner sees of each agent."""
+def see_agents(e: int, rules: Rules, agents: Agents, land: Land, fisc: Fisc, seen: Seen) -> None:
+    """What the planner sees of each agent, after agents see their marginal rates."""
     height, width = land.maps.shape[1] - 2 * rules.pad, land.maps.shape[2] - 2 * rules.pad
+    marginal = after_market(rules) + 3 + fisc.rates.shape[1] + agents.labour.shape[1]
     for i in range(agents.labour.shape[1]):
         k = 0
         if rules.tax_model > 0:
-            income = coin_of(e, i, agents) - fisc.last_coin[e, i]
-            seen.planner_agents[e, i, 0] = marginal_of(e, income, brackets, fisc)
+            seen.planner_agents[e, i, 0] = seen.flat[e, i, marginal]
             seen.planner_agents[e, i, 1] = fisc.last_income[e, i] / rules.period
             seen.planner_agents[e, i, 2] = fisc.last_marginal[e, i]
             k = 3
@@ -236,13 +237,12 @@ def see_agents(
 
 def see_cells(e: int, i: int, rules: Rules, agents: Agents, land: Land, seen: Seen) -> None:
     """The map around an agent, or all of it."""
-    height, width = seen.cells.shape[2], seen.cells.shape[3]
+    height, words = seen.cells.shape[2], seen.cells.shape[3]
     top = rules.pad if rules.full else agents.loc[e, i, 0] - rules.pad
     left = rules.pad if rules.full else agents.loc[e, i, 1] - rules.pad
     for y in range(height):
-        for x in range(width):
-            seen.cells[e, i, y, x, 0] = land.words[e, top + y, left + x, 0]
-            seen.cells[e, i, y, x, 1] = land.words[e, top + y, left + x, 1]
+        for k in range(words):
+            seen.cells[e, i, y, k] = land.words[e, top + y, 2 * left + k]
 
 
 def own_codes(e: int, i: int, houses: int, rules: Rules, agents: Agents, bytes_: np.ndarray) -> None:
@@ -275,7 +275,7 @@ def observe(
     """All numbers that are observed."""
     for e in range(first, last):
         see_flat(e, rules, brackets, calendar, agents, land, book, fisc, room, seen)
-        see_agents(e, rules, brackets, agents, land, fisc, seen)
+        see_agents(e, rules, agents, land, fisc, seen)
 
 
 def look(

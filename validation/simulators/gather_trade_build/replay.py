@@ -16,7 +16,14 @@ from pycrld_econ.validation.simulators.gather_trade_build.masks import mask
 from pycrld_econ.validation.simulators.gather_trade_build.observations import look, observe
 from pycrld_econ.validation.simulators.gather_trade_build.rewards import objectives
 from pycrld_econ.validation.simulators.gather_trade_build.skills import ranked_cells, ranked_payments
-from pycrld_econ.validation.simulators.gather_trade_build.state import NOBODY, OCCUPANT, OTHERS, Land, State
+from pycrld_econ.validation.simulators.gather_trade_build.state import (
+    NOBODY,
+    OCCUPANT,
+    OTHERS,
+    Land,
+    State,
+    in_words,
+)
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import first_rates
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
@@ -88,8 +95,8 @@ def see_first(economy: GatherTradeBuild) -> None:
     """Rates, objectives, observations and masks at the beginning of an episode."""
     s, seen, out, tally = (host(one) for one in (economy.state, economy.seen, economy._out, economy._tally))
     s, seen = (
-        s._replace(land=Land(s.land.maps, s.land.maps.view(np.uint64))),
-        seen._replace(cells=seen.bytes.view(np.uint64)),
+        s._replace(land=Land(s.land.maps, in_words(s.land.maps))),
+        seen._replace(cells=in_words(seen.bytes)),
     )
     rules, brackets = economy.rules, economy._world.brackets
     first_rates(0, rules, brackets, s.calendar, s.fisc, s.memory)
@@ -276,7 +283,7 @@ class Original:
         e = self.economy
         rules, w, s, d, out, events, tally = e.rules, e.world, e.state, e.draws, e._out, e.events, e._tally
         steps.prepare(
-            0, 1, chosen, planned, steps.REPLAY, rules, w.key, w.sources, w.brackets, s.calendar, s.fisc, s.memory, d,
+            0, 1, chosen, planned, steps.REPLAY, rules, w.key, w.brackets, s.calendar, s.fisc, s.memory, d,
             out.done, out.fault, out.room,
         )  # fmt: skip
         e._check_fault()
@@ -290,7 +297,7 @@ class Original:
             events.tax_log, tally.fiscal,
         )  # fmt: skip
         self._draw_regeneration()
-        regenerate_all(0, 1, rules, w.sources, s.calendar, s.land, d, out.fault)
+        regenerate_all(0, 1, False, rules, w.key, w.sources, s.calendar, s.land, d, out.fault)
         steps.close(
             0, 1, rules, s.calendar, s.agents, s.memory, s.objective, out.gains, out.done, out.fault, out.room, tally,
             e._finished,

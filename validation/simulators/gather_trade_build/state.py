@@ -22,6 +22,12 @@ MEMORY = 500  # incomes that the Saez formula remembers
 NOBODY, SELF, OTHERS = 0, 1, 2  # codes: an agent sees itself as 1, and agent j is 2 + j
 
 
+def in_words(cells: np.ndarray) -> np.ndarray:
+    """The same memory in words: cells (..., w, 16) as (..., 2 w), so that a row is copied in one go."""
+    shape = tuple(cells.shape)
+    return cells.view(np.uint64).reshape(*shape[:-2], 2 * shape[-2])
+
+
 class Rules(NamedTuple):
     """Numbers that do not change."""
 
@@ -137,7 +143,7 @@ class Land(NamedTuple):
     """Maps."""
 
     maps: np.ndarray  # (E, H + 2 pad, W + 2 pad, 16) uint8
-    words: np.ndarray  # (E, H + 2 pad, W + 2 pad, 2) uint64, the same memory
+    words: np.ndarray  # (E, H + 2 pad, 2 (W + 2 pad)) uint64, the same memory
 
 
 class Book(NamedTuple):
@@ -266,7 +272,7 @@ class Seen(NamedTuple):
     """Observations and masks."""
 
     flat: np.ndarray  # (E, n, F) float32
-    cells: np.ndarray  # (E, n, h, w, 2) uint64
+    cells: np.ndarray  # (E, n, h, 2 w) uint64
     bytes: np.ndarray  # (E, n, h, w, 16) uint8, the same memory
     mask: np.ndarray  # (E, n, A) uint8
     planner_flat: np.ndarray  # (E, P) float32

@@ -25,7 +25,6 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     Room,
     Rules,
     Seen,
-    Sources,
     State,
     Tally,
     World,
@@ -33,7 +32,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import PLANNER, SAEZ, share_all
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
-RARE = ("prepare", "close", "account")
+RARE = ("step", "prepare", "close", "account")
 NO_ACTION, OVER = 1, 3  # faults
 STEP, REPLAY, RESET, HOLD = 0, 1, 2, 3  # modes
 BLOCK = 32  # environments
@@ -167,7 +166,6 @@ def prepare(
     mode: int,
     rules: Rules,
     key: np.ndarray,
-    sources: Sources,
     brackets: Brackets,
     calendar: Calendar,
     fisc: Fisc,
@@ -191,7 +189,7 @@ def prepare(
             needs_rates = (
                 1 if rules.tax_model == SAEZ and memory.remembered[e, 1] == 0 and fisc.day[e] == 1 else 0
             )
-            draw(e, int(calendar.clock[e]), int(calendar.layout[e]), needs_rates, key, sources, d)
+            draw(e, int(calendar.clock[e]), needs_rates, key, d)
         calendar.time[e] += 1
         calendar.clock[e] += 1
 
@@ -223,7 +221,6 @@ def play(
         mode,
         rules,
         w.key,
-        w.sources,
         w.brackets,
         s.calendar,
         s.fisc,
@@ -252,7 +249,7 @@ def play(
         events.tax_log,
         tally.fiscal,
     )
-    regenerate_all(a, b, rules, w.sources, s.calendar, s.land, d, out.fault)
+    regenerate_all(a, b, mode != REPLAY, rules, w.key, w.sources, s.calendar, s.land, d, out.fault)
     close(
         a,
         b,

@@ -36,6 +36,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     State,
     Tally,
     World,
+    in_words,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.world import WATER
 
@@ -216,7 +217,7 @@ def state_of(config: GTBConfig, E: int, brackets: int) -> State:
         agents=rooms(
             Agents, E, {"loc": ((n, 2), np.int16), "inventory": ((n, 3), float), "escrow": ((n, 3), float), **agents}
         ),
-        land=Land(maps, maps.view(np.uint64)),
+        land=Land(maps, in_words(maps)),
         book=rooms(Book, E, {
             "orders": ((2, 2, n * limit, 3), np.int16), "length": ((2, 2), np.int64), "open": ((2, n), np.int16),
             "history": ((2, n, prices), float),

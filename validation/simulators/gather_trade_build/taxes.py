@@ -35,8 +35,9 @@ def coin_of(e: int, i: int, agents: Agents) -> float:
 def bracket_of(income: float, brackets: Brackets) -> int:
     """The bracket of an income; -1 below all of them."""
     b = -1
-    while b + 1 < brackets.cutoffs.shape[0] and income >= brackets.cutoffs[b + 1]:
-        b += 1
+    for k in range(brackets.cutoffs.shape[0]):  # they increase: all that are not above the income come first
+        if income >= brackets.cutoffs[k]:
+            b += 1
     return b
 
 

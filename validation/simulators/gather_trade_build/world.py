@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pycrld_econ.validation.simulators.gather_trade_build.draws import REGENERATION, uniforms
 from pycrld_econ.validation.simulators.gather_trade_build.state import (
     NOBODY,
     OCCUPANT,
@@ -75,14 +76,34 @@ def stocked(e: int, q: int, sources: Sources, calendar: Calendar, land: Land) ->
     return full / count if count > 0 else 0.0
 
 
+def lacks(e: int, q: int, k: int, layout: int, sources: Sources, land: Land) -> bool:
+    """Whether the k-th source of a commodity has room for a unit."""
+    row, col = sources.cells[layout, q, k, 0], sources.cells[layout, q, k, 1]
+    return land.maps[e, row, col, q] < sources.most[q]  # type: ignore[no-any-return]
+
+
+def draw_where_lacking(
+    e: int, q: int, key: np.ndarray, sources: Sources, calendar: Calendar, land: Land, d: Draws
+) -> None:
+    """The random numbers of sources that have room for a unit, and of their neighbours in a counter."""
+    layout, clock = int(calendar.layout[e]), int(calendar.clock[e]) - 1  # the step is counted already
+    count = int(sources.cell_count[layout, q])
+    for first in range(0, count, 4):
+        last, needed = min(first + 4, count), False
+        for k in range(first, last):
+            needed = needed or lacks(e, q, k, layout, sources, land)
+        if needed:
+            uniforms(d.regeneration[e, q], first, last, e, clock, REGENERATION + q, key)
+
+
 def recover(e: int, q: int, rules: Rules, sources: Sources, calendar: Calendar, land: Land, d: Draws) -> None:
     """Sources of a commodity recover; the chances are those before any of them did."""
-    layout = calendar.layout[e]
+    layout = int(calendar.layout[e])
     share = stocked(e, q, sources, calendar, land) if rules.stock_dependent else 1.0
     count = int(sources.cell_count[layout, q])
     for k in range(count):
         row, col = sources.cells[layout, q, k, 0], sources.cells[layout, q, k, 1]
-        grows = land.maps[e, row, col, q] < sources.most[q]
+        grows = lacks(e, q, k, layout, sources, land)
         if grows:
             grows = d.regeneration[e, q, k] < share * recovery(e, q, row, col, rules, sources, land)
         d.regeneration[e, q, k] = 1.0 if grows else 0.0
@@ -94,15 +115,20 @@ def recover(e: int, q: int, rules: Rules, sources: Sources, calendar: Calendar, 
 def regenerate_all(
     first: int,
     last: int,
+    drawn: int,
     rules: Rules,
+    key: np.ndarray,
     sources: Sources,
     calendar: Calendar,
     land: Land,
     d: Draws,
     fault: np.ndarray,
 ) -> None:
-    """Sources recover, wood first."""
+    """Sources recover, wood first, by random numbers that are drawn, or else those in the arrays."""
     for e in range(first, last):
-        if fault[e] == 0:
-            recover(e, 1, rules, sources, calendar, land, d)
-            recover(e, 0, rules, sources, calendar, land, d)
+        if fault[e] != 0:
+            continue
+        for q in range(1, -1, -1):
+            if drawn:
+                draw_where_lacking(e, q, key, sources, calendar, land, d)
+            recover(e, q, rules, sources, calendar, land, d)
