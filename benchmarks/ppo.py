@@ -45,7 +45,7 @@ def measure(config: gtb.GTBRun, seconds: float) -> tuple[float, float, float]:
         before = time.process_time()
         collect(trainer.economy, trainer.agents, trainer.planner)
         between = time.process_time()
-        trainer._learn(trainer.agents, config.agents)
+        trainer._learn(trainer.agents.players[0], config.agents)
         trainer.agents.open()
         acting, learning = acting + between - before, learning + time.process_time() - between
         steps += config.n_envs * config.fragment

@@ -75,7 +75,7 @@ def test_fragments_hold_what_happened() -> None:
     assert planner is not None
     for _ in range(3):
         ended = collect(trainer.economy, agents, planner)
-        f, g = agents.fragment, planner.fragment
+        f, g = agents.players[0].fragment, planner.fragment
         for t in range(f.steps):
             seen = twin.observation
             np.testing.assert_array_equal(f.mask[t], seen.mask.reshape(6, -1))
@@ -95,6 +95,34 @@ def test_fragments_hold_what_happened() -> None:
         planner.open()
 
 
+def test_agents_with_policies_of_their_own_see_and_learn_only_what_is_theirs() -> None:
+    trainer = GTBTrainer(replace(CONFIG, policies="separate", stagger=False, phases=(Phase(100),)))
+    twin = GatherTradeBuild(CONFIG.economy, 2, seed=3)
+    team, planner = trainer.agents, trainer.planner
+    assert planner is not None and len(team.players) == 3
+    collect(trainer.economy, team, planner)
+    fragments = [player.fragment for player in team.players]
+    for t in range(5):
+        seen = twin.observation
+        for i, f in enumerate(fragments):
+            np.testing.assert_array_equal(f.numbers[t], np.concatenate([seen.flat[:, i], seen.mask[:, i]], 1))
+            cells = f.cells[t].numpy().view(np.uint8).reshape(2, 3, 3, 16)
+            np.testing.assert_array_equal(cells[..., :6], np.moveaxis(seen.window[:, i], 1, -1)[..., :6])
+        step = twin.step(
+            np.concatenate([f.actions[t].numpy() for f in fragments], 1), planner.fragment.actions[t].numpy()
+        )
+        for i, f in enumerate(fragments):
+            np.testing.assert_array_equal(f.rewards[t], step.reward[:, i].astype(np.float32))
+    before = [player.network.second.weight.clone() for player in team.players]
+    assert not torch.equal(before[0], before[1])
+    trainer._learn(team.players[1], CONFIG.agents)
+    changed = [
+        not torch.equal(player.network.second.weight, old)
+        for player, old in zip(team.players, before, strict=True)
+    ]
+    assert changed == [False, True, False]
+
+
 def test_environments_are_spread_over_the_episode() -> None:
     economy = GatherTradeBuild(replace(ECONOMY, tax=None), 4, seed=1)
     stagger(economy, np.random.default_rng(0))
@@ -105,9 +133,9 @@ def test_the_curriculum_passes_on_what_was_learned() -> None:
     trainer = GTBTrainer(CONFIG)
     assert trainer.planner is None and CONFIG.updates == [2, 3] and CONFIG.is_planned
     rows = [trainer.advance(), trainer.advance()]
-    weights = trainer.agents.network.second.weight.clone()
+    weights = trainer.agents.players[0].network.second.weight.clone()
     trainer._enter(1)
-    assert torch.equal(trainer.agents.network.second.weight, weights)
+    assert torch.equal(trainer.agents.players[0].network.second.weight, weights)
     assert trainer.economy.config.energy_warmup_constant == 0
     rows += [trainer.advance() for _ in range(3)]
     assert [row["phase"] for row in rows] == [0, 0, 1, 1, 1]
@@ -117,7 +145,7 @@ def test_the_curriculum_passes_on_what_was_learned() -> None:
 
 def test_agents_do_not_see_what_is_hidden() -> None:
     config = replace(CONFIG, hidden=("PeriodicBracketTax",))
-    widths = [GTBTrainer(c, "cpu").agents.sight.width for c in (config, CONFIG)]
+    widths = [GTBTrainer(c, "cpu").agents.players[0].sight.width for c in (config, CONFIG)]
     hidden = [name for name in GatherTradeBuild(ECONOMY, 1).flat_names if name.startswith("PeriodicBracket")]
     assert widths[1] - widths[0] == len(hidden) > 0
 
@@ -129,11 +157,13 @@ class Killed(GTBTrainer):
         return super().advance()
 
 
-@pytest.mark.parametrize("kind", ["flat", "recurrent"])
-def test_gtb_runs_are_resumed_exactly(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind, policies", [("flat", "shared"), ("flat", "separate"), ("recurrent", "shared")]
+)
+def test_gtb_runs_are_resumed_exactly(tmp_path: Path, kind: str, policies: str) -> None:
     """Killed in the second phase, and resumed at a checkpoint before or after it began."""
     size = 11 if kind == "recurrent" else 3
-    config = replace(CONFIG, network=NetworkSettings(kind, 6, 4, 5),
+    config = replace(CONFIG, network=NetworkSettings(kind, 6, 4, 5), policies=policies,
                      economy=replace(ECONOMY, mobile_agent_observation_range=size // 2))  # fmt: skip
     whole = tmp_path / "whole"
     loop.train(GTBTrainer(config), whole, config)
@@ -218,6 +248,7 @@ def test_the_frontier_is_what_nothing_exceeds() -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"seed": -1}, "seed must be in"), ({"fragment": 0}, "fragment must be at least 1"),
+    ({"policies": "own"}, "policies must be one of shared, separate, got .own."),
     ({"phases": ()}, "phases must be at least one"), ({"fragment": 7}, "planner_network.max_seq_len must divide"),
 ])  # fmt: skip
 def test_gtb_configurations_are_checked(change: dict, message: str) -> None:

@@ -18,6 +18,7 @@ from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.ppo.networks import NetworkSettings
 from pycrld_econ.validation.learners.ppo.players import (
     Player,
+    Team,
     collect,
     sight_of_agents,
     sight_of_planner,
@@ -31,6 +32,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import COMMODITI
 
 CONFIGURATIONS = Path(__file__).with_name("gtb.yaml")
 SIZES = ("small", "paper")
+POLICIES = ("shared", "separate")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class GTBRun:
         all times of an episode. False: all begin together.
     hidden : tuple of str
         Numbers that agents do not see: beginnings of names in `GatherTradeBuild.flat_names`.
+    policies : str
+        Whether agents have one network together (shared), or one each (separate), which learns from what that agent
+        did.
     network, planner_network : NetworkSettings
         What learns.
     agents, planner : PPOSettings
@@ -106,6 +111,7 @@ class GTBRun:
     fragment: int = 200
     stagger: bool = True
     hidden: tuple[str, ...] = ()
+    policies: str = "shared"
     network: NetworkSettings = field(default_factory=NetworkSettings)
     planner_network: NetworkSettings = field(default_factory=NetworkSettings)
     agents: PPOSettings = field(default_factory=PPOSettings)
@@ -118,6 +124,8 @@ class GTBRun:
         for name in ("n_envs", "fragment", "eval_envs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.policies not in POLICIES:
+            raise ValueError(f"policies must be one of {', '.join(POLICIES)}, got {self.policies!r}")
         if not self.phases:
             raise ValueError("phases must be at least one")
         for name, network in (("network", self.network), ("planner_network", self.planner_network)):
@@ -219,7 +227,8 @@ class GTBTrainer:
     def _enter(self, phase: int) -> None:
         """Go on in the economy of a phase."""
         self.phase, self.economy = phase, self._economy(phase)
-        self.agents.begin(sight_of_agents(self.economy, self.config.hidden))
+        for player, who in zip(self.agents.players, parts_of(self.config), strict=True):
+            player.begin(sight_of_agents(self.economy, self.config.hidden, who))
         if self.planner is None or not self.economy.planner_dims:
             self.planner = self._planner()
         else:
@@ -244,7 +253,7 @@ class GTBTrainer:
             productivity, equality, builds, trades, welfare, tax, price, labour: means over the episodes that ended in
             the fragment (labour also over agents), nan if none did; tax is the mean effective rate. reward: of an
             agent and step of the fragment, times the length of an episode. entropy, divergence,
-            value_loss, planner_entropy: of the last epoch. phase, env_steps, steps_per_second.
+            value_loss, planner_entropy: of the last epoch, means over networks. phase, env_steps, steps_per_second.
         """
         start = time.perf_counter()
         phase = self.config.phase_of(self.done)
@@ -253,12 +262,13 @@ class GTBTrainer:
             if self.config.stagger:
                 stagger(self.economy, np.random.default_rng([self.config.seed, phase]))
         ended = collect(self.economy, self.agents, self.planner)
-        learned = self._learn(self.agents, self.config.agents)
+        reports = [self._learn(player, self.config.agents) for player in self.agents.players]
+        learned = Report(*np.mean(reports, axis=0))
         planned = None if self.planner is None else self._learn(self.planner, self.config.planner)
-        reward = float(self.agents.fragment.rewards.mean()) * self.economy.config.episode_length
-        for player in (self.agents, self.planner):
-            if player is not None:
-                player.open()
+        reward = self.agents.mean_reward * self.economy.config.episode_length
+        self.agents.open()
+        if self.planner is not None:
+            self.planner.open()
         self.done += 1
         found = episode_metrics(self.economy.finished_metrics(), ended)
         found |= {"reward": reward, "phase": phase, "env_steps": self.env_steps}
@@ -295,13 +305,28 @@ class GTBTrainer:
         self.done = int(state["done"])
 
 
-def agents_of(config: GTBRun, economy: GatherTradeBuild, steps: int | None = None) -> Player:
+def parts_of(config: GTBRun) -> list[slice]:
+    """The agents of each network."""
+    n = config.economy.n_agents
+    return [slice(None)] if config.policies == "shared" else [slice(i, i + 1) for i in range(n)]
+
+
+def seed_of(config: GTBRun, k: int) -> int:
+    """Seed of the k-th network of agents: torch generators take 32 bits."""
+    return int(np.random.SeedSequence([config.seed, k]).generate_state(1)[0]) if k else 2 * config.seed
+
+
+def agents_of(config: GTBRun, economy: GatherTradeBuild, steps: int | None = None) -> Team:
     """Agents of a run in an economy, untrained; `steps` replaces the length of fragments."""
     heads = economy.action_dims if config.economy.multi_action_mode_agents else (economy.n_actions,)
-    return Player(
-        sight_of_agents(economy, config.hidden), heads, window_of(economy), steps or config.fragment,
-        _network(config.network, steps), config.agents, 2 * config.seed,
-    )  # fmt: skip
+    players = [
+        Player(
+            sight_of_agents(economy, config.hidden, who), heads, window_of(economy), steps or config.fragment,
+            _network(config.network, steps), config.agents, seed_of(config, k),
+        )
+        for k, who in enumerate(parts_of(config))
+    ]  # fmt: skip
+    return Team(players, economy.n_agents)
 
 
 def planner_of(config: GTBRun, economy: GatherTradeBuild, steps: int | None = None) -> Player:

@@ -16,7 +16,7 @@ from pycrld_econ.validation.experiments.gtb import (
     random_actions,
 )
 from pycrld_econ.validation.experiments.loop import HPARAMS, STATES
-from pycrld_econ.validation.learners.ppo.players import Player
+from pycrld_econ.validation.learners.ppo.players import Player, Team
 from pycrld_econ.validation.simulators.gather_trade_build import GatherTradeBuild
 from pycrld_econ.validation.simulators.gather_trade_build.logs import DenseLog, breakdown
 
@@ -70,7 +70,7 @@ def economy_of(config: GTBRun, completions: int, autoreset: bool = False) -> Gat
 
 def play(
     economy: GatherTradeBuild,
-    agents: Player | None,
+    agents: Team | None,
     planner: Player | None = None,
     greedy: bool = False,
     dense: bool = False,
@@ -82,7 +82,7 @@ def play(
     ----------
     economy : GatherTradeBuild
         At the beginning of an episode, with `autoreset=False`.
-    agents, planner : Player, optional
+    agents, planner : Team and Player, optional
         Who act, with fragments of one step; no agents: random actions that masks allow.
     greedy : bool
         Whether they take the likeliest actions.
@@ -91,18 +91,19 @@ def play(
     seed : int
         Of random actions.
     """
-    c, n = economy.config, economy.n_agents
+    c = economy.config
     log = DenseLog(economy, 0, every=max(1, c.episode_length // SNAPSHOTS)) if dense else None
     rng, payments = np.random.default_rng(seed), economy.state.agents.payment.copy()
-    shape = (economy.n_envs, n, 6) if c.multi_action_mode_agents else (economy.n_envs, n)
     for _ in range(c.episode_length):
-        chosen = random_actions(economy, rng) if agents is None else agents.act(0, greedy).reshape(shape)
+        chosen = random_actions(economy, rng) if agents is None else agents.act(0, greedy)
+        if agents is not None and not c.multi_action_mode_agents:
+            chosen = chosen[..., 0]
         step = economy.step(chosen, None if planner is None else planner.act(0, greedy))
         if log is not None:
             log.record()
-        for player, done in ((agents, np.repeat(step.done, n)), (planner, step.done)):
+        for player, reward in ((agents, step.reward), (planner, step.planner_reward)):
             if player is not None:
-                player.fragment.fresh[1] = player.fragment.fresh[1].new_tensor(done)
+                player.hear(0, reward, step.done)
                 player.open()
     metrics = economy.finished_metrics()
     rates = [metrics[name] for name in metrics if name.startswith("PeriodicTax/avg_bracket_rate/")]
@@ -110,14 +111,15 @@ def play(
     return Episodes(metrics, payments, table, None if log is None else log.data)
 
 
-def players_of(config: GTBRun, folder: Path, economy: GatherTradeBuild) -> tuple[Player, Player | None, int]:
+def players_of(config: GTBRun, folder: Path, economy: GatherTradeBuild) -> tuple[Team, Player | None, int]:
     """Agents and planner of the newest checkpoint of a run, and its update; ValueError if there is none."""
     found = checkpoints.latest(folder / STATES)
     if found is None:
         raise ValueError(f"{folder} has no checkpoint yet")
     done, state = found
     agents = agents_of(config, economy, 1)
-    agents.network.load_state_dict(state["agents"]["network"])
+    for player, saved in zip(agents.players, state["agents"], strict=True):
+        player.network.load_state_dict(saved["network"])
     planner = None
     if economy.planner_dims:
         planner = planner_of(config, economy, 1)

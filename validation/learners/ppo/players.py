@@ -1,4 +1,4 @@
-"""Who acts in gather-trade-build: agents that share a policy, and a planner.
+"""Who acts in gather-trade-build: agents, that share a policy or have one each, and a planner.
 
 A player looks at the arrays that the economy writes, acts for all its lanes at once, and keeps what happened in its
 fragment.
@@ -32,7 +32,7 @@ class Sight:
     mask : array
         Actions that are allowed.
     words : array, optional
-        Windows.
+        Windows, as `window_words` gives them.
     lanes : int
         L.
     kept : sequence of int, optional
@@ -44,7 +44,7 @@ class Sight:
     ) -> None:
         self.parts = [as_torch(part).view(lanes, -1) for part in parts]
         self.mask = as_torch(mask).view(lanes, -1)
-        self.words = None if words is None else as_torch(window_words(words)).flatten(0, 1)
+        self.words = None if words is None else as_torch(words).flatten(0, 1)
         device = self.mask.device
         self.kept = None if kept is None else torch.tensor(kept, dtype=torch.int64, device=device)
 
@@ -68,12 +68,15 @@ class Sight:
             cells.copy_(self.words)
 
 
-def sight_of_agents(economy: GatherTradeBuild, hidden: Sequence[str]) -> Sight:
-    """What agents see, without numbers whose names begin with one of `hidden`."""
+def sight_of_agents(economy: GatherTradeBuild, hidden: Sequence[str], who: slice = slice(None)) -> Sight:
+    """What agents see, or some of them, without numbers whose names begin with one of `hidden`."""
     seen, names = economy.seen, economy.flat_names
     kept = [k for k, name in enumerate(names) if not name.startswith(tuple(hidden))]
-    lanes = economy.n_envs * economy.n_agents
-    return Sight([seen.flat], seen.mask, seen.cells, lanes, None if len(kept) == len(names) else kept)
+    lanes = economy.n_envs * len(range(economy.n_agents)[who])
+    return Sight(
+        [seen.flat[:, who]], seen.mask[:, who], window_words(seen.cells)[:, who], lanes,
+        None if len(kept) == len(names) else kept,
+    )  # fmt: skip
 
 
 def sight_of_planner(economy: GatherTradeBuild) -> Sight:
@@ -84,7 +87,7 @@ def sight_of_planner(economy: GatherTradeBuild) -> Sight:
 
 def window_of(economy: GatherTradeBuild) -> WindowShape:
     """What windows of agents hold."""
-    height, width = economy.seen.cells.shape[2:4]
+    height, width = economy.seen.bytes.shape[2:4]
     bounded = not economy.config.full_observability
     return WindowShape(height, width, 5 + economy.config.map.has_water + bounded, bounded)
 
@@ -107,7 +110,7 @@ class Player:
     settings : PPOSettings
         How it learns.
     seed : int
-        Of weights, actions and the order of samples, in [0, 2**62).
+        Of weights, actions and the order of samples, in [0, 2**32).
     """
 
     def __init__(
@@ -204,31 +207,92 @@ class Player:
         self.fragment.fresh[0] = saved["fresh"]
 
 
-def collect(economy: GatherTradeBuild, agents: Player, planner: Player | None = None) -> np.ndarray:
+class Team:
+    """The agents of an economy, led by one player that all share, or by one each.
+
+    Parameters
+    ----------
+    players : sequence of Player
+        One, whose lanes are all agents of all environments, or as many as agents.
+    n_agents : int
+        n, in each environment.
+    """
+
+    def __init__(self, players: Sequence[Player], n_agents: int) -> None:
+        if len(players) not in (1, n_agents):
+            raise ValueError(f"players must be 1 or {n_agents}, got {len(players)}")
+        self.players, self.n_agents = tuple(players), n_agents
+
+    @property
+    def steps(self) -> int:
+        """Length of fragments."""
+        return self.players[0].fragment.steps
+
+    @property
+    def mean_reward(self) -> float:
+        """Mean reward of agents and steps of the fragment."""
+        return float(np.mean([float(player.fragment.rewards.mean()) for player in self.players]))
+
+    def act(self, t: int, greedy: bool = False) -> np.ndarray:
+        """Actions of all agents for step t: (E, n, heads) int16 array."""
+        chosen = [player.act(t, greedy) for player in self.players]
+        each = self.n_agents // len(self.players)
+        return np.concatenate([one.reshape(-1, each, one.shape[-1]) for one in chosen], 1)
+
+    def hear(self, t: int, rewards: np.ndarray, done: np.ndarray) -> None:
+        """Take in what step t gave: rewards (E, n), and which episodes were over (E,)."""
+        for player, share in zip(self.players, np.split(rewards, len(self.players), 1), strict=True):
+            player.hear(t, share, np.repeat(done, share.shape[1]))
+
+    def close(self) -> None:
+        """Value what comes after the last step."""
+        for player in self.players:
+            player.close()
+
+    def open(self) -> None:
+        """Begin the next fragment where this one ended."""
+        for player in self.players:
+            player.open()
+
+    def saved(self) -> list[dict[str, Any]]:
+        """Everything that what they do next depends on, apart from the economy."""
+        return [player.saved() for player in self.players]
+
+    def load(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Take all that over."""
+        for player, one in zip(self.players, saved, strict=True):
+            player.load(one)
+
+
+def collect(economy: GatherTradeBuild, agents: Team, planner: Player | None = None) -> np.ndarray:
     """Fill the fragments of all players.
 
     Parameters
     ----------
     economy : GatherTradeBuild
         Where they act.
-    agents, planner : Player
-        Who; None: rates stay as they are.
+    agents : Team
+        Who act.
+    planner : Player, optional
+        Who sets taxes; None: rates stay as they are.
 
     Returns
     -------
     (E,) bool array
         In which environments an episode ended.
     """
-    n, ended = economy.n_agents, np.zeros(economy.n_envs, bool)
-    shape = (economy.n_envs, n, 6) if economy.config.multi_action_mode_agents else (economy.n_envs, n)
-    for t in range(agents.fragment.steps):
-        chosen = agents.act(t).reshape(shape)
-        step = economy.step(chosen, None if planner is None else planner.act(t))
-        agents.hear(t, step.reward, np.repeat(step.done, n))
+    ended = np.zeros(economy.n_envs, bool)
+    for t in range(agents.steps):
+        chosen = agents.act(t)
+        step = economy.step(
+            chosen if economy.config.multi_action_mode_agents else chosen[..., 0],
+            None if planner is None else planner.act(t),
+        )
+        agents.hear(t, step.reward, step.done)
         if planner is not None:
             planner.hear(t, step.planner_reward, step.done)
         ended |= step.done
-    for player in (agents, planner):
-        if player is not None:
-            player.close()
+    agents.close()
+    if planner is not None:
+        planner.close()
     return ended
