@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from . import kernels
 
-# %% ../../nbs/agents/02_engine.ipynb #3eae02b6
+# %% ../../nbs/agents/02_engine.ipynb #c9218db6
 def sources(module: types.ModuleType, entry: str) -> dict[str, types.FunctionType]:
     "The function `entry` of a kernel module and all functions that it calls, directly or not, by name"
     found: dict[str, types.FunctionType] = {}
@@ -55,7 +55,8 @@ def _compiled_unlocked(module: types.ModuleType, entry: str) -> Callable[..., No
         inner = name != entry  # not called from Python: making it callable takes a third of the time of compiling
         role = "inner" if inner else "entry"  # apart in the cache
         twin.__module__, twin.__qualname__ = function.__module__, f"{name}_{checksum:08x}_{role}"
-        options = {"forceinline": inner and name not in scope.get("RARE", ()), "no_cpython_wrapper": inner}
+        inline = inner and name not in scope.get("RARE", ())
+        options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inner}
         twins[name] = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(twin)
         scopes.append(scope)
     for scope in scopes:
