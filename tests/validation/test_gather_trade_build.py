@@ -455,6 +455,41 @@ def test_the_dictionary_interface_has_the_published_names() -> None:
         env.step({"7": 1})
 
 
+def test_observations_come_by_field_and_collated_as_the_original_names_them() -> None:
+    arguments = {
+        "components": [
+            {"Build": {}}, {"ContinuousDoubleAuction": {"max_bid_ask": 4}}, {"Gather": {}}, {"PeriodicBracketTax": {}}
+        ],
+        "scenario_name": "uniform/simple_wood_and_stone", "n_agents": 3, "world_size": [9, 9], "seed": 5,
+        "starting_wood_coverage": 0.15, "starting_stone_coverage": 0.15,
+    }  # fmt: skip
+    plain = FoundationEnv.from_arguments(arguments | {"flatten_observations": True}, compile=False).reset()
+    fields = FoundationEnv.from_arguments(arguments, compile=False)
+    seen, names = fields.reset(), fields.economy.flat_names
+    assert seen["0"]["ContinuousDoubleAuction-my_bids-Wood"].shape == (5,)
+    assert seen["0"]["PeriodicBracketTax-curr_rates"].shape == (7,)
+    assert seen["0"]["world-inventory-Coin"].shape == () and "flat" not in seen["0"]
+    for i in range(3):
+        flat = [
+            np.atleast_1d(seen[str(i)][name])
+            for name in dict.fromkeys(n.rstrip("-0123456789") for n in names)
+        ]
+        np.testing.assert_array_equal(np.concatenate(flat), plain[str(i)]["flat"])
+        assert seen["p"][f"p{i}"]["world-inventory-Stone"] == 0
+    assert seen["p"]["PeriodicBracketTax-last_incomes"].shape == (3,)
+    together = FoundationEnv.from_arguments(
+        arguments | {"flatten_observations": True, "collate_agent_step_and_reset_data": True}, compile=False
+    )
+    joined = together.reset()
+    assert set(joined) == {"a", "p"} and joined["a"]["world-map"].shape == (*plain["0"]["world-map"].shape, 3)
+    for i in range(3):
+        np.testing.assert_array_equal(joined["a"]["flat"][:, i], plain[str(i)]["flat"])
+    _, rewards, _, info = together.step({})
+    assert rewards["a"].shape == (3,) and set(info) == {"a", "p"}
+    with pytest.raises(ValueError, match="flatten_masks must be True"):
+        FoundationEnv.from_arguments(arguments | {"flatten_masks": False})
+
+
 def test_pettingzoo_accepts_the_economy() -> None:
     pytest.importorskip("pettingzoo")
     from pettingzoo.test import parallel_api_test

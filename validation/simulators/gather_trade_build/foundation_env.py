@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
+from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig, Quirks
 from pycrld_econ.validation.simulators.gather_trade_build.economy import GatherTradeBuild
+from pycrld_econ.validation.simulators.gather_trade_build.foundation import from_foundation
 
-Dictionary = dict[str, dict[str, np.ndarray]]
+Dictionary = dict[str, dict[str, Any]]
+
+
+def fields_of(names: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers by the names of their fields; those whose names only differ in a last number are one vector."""
+    places: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        field, _, last = name.rpartition("-")
+        places.setdefault(field if last.isdigit() else name, []).append(k)
+    return {
+        name: values[rows] if names[rows[0]] != name else values[rows[0]] for name, rows in places.items()
+    }
+
+
+def collated(seen: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """What agents see in one dictionary, with a last axis for agents."""
+    return {name: np.stack([one[name] for one in seen], -1) for name in seen[0]}
 
 
 class FoundationEnv:
@@ -22,13 +40,58 @@ class FoundationEnv:
         What the economy is; `foundation.from_foundation` makes it from the arguments of the original.
     seed : int
         In [0, 2**64).
+    flatten_observations : bool
+        Whether numbers are in one array `flat` (and `p0`, ... of the planner), or under the names of their fields.
+    collate_agent_step_and_reset_data : bool
+        Whether observations, rewards and information of agents come together, under "a", with a last axis for agents.
     **options
         As for GatherTradeBuild.
     """
 
-    def __init__(self, config: GTBConfig, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        config: GTBConfig,
+        seed: int = 0,
+        flatten_observations: bool = True,
+        collate_agent_step_and_reset_data: bool = False,
+        **options: Any,
+    ) -> None:
         self.economy = GatherTradeBuild(config, 1, seed, autoreset=False, **options)
+        self.flatten_observations = flatten_observations
+        self.collate = collate_agent_step_and_reset_data
         self._fresh = True  # an economy begins at the start of an episode
+
+    @classmethod
+    def from_arguments(
+        cls,
+        arguments: Mapping[str, Any],
+        folder: str | Path = "",
+        quirks: Quirks | None = None,
+        **options: Any,
+    ) -> FoundationEnv:
+        """The economy of a configuration dictionary of the original, shown as it says.
+
+        Parameters
+        ----------
+        arguments, folder, quirks
+            As for `foundation.from_foundation`; `seed`, `flatten_observations` (there False by default, as in the
+            original) and `collate_agent_step_and_reset_data` count as well.
+        **options
+            As for GatherTradeBuild.
+
+        Raises
+        ------
+        ValueError
+            If something is not known, or masks are not to be flattened.
+        """
+        if not arguments.get("flatten_masks", True):
+            raise ValueError("flatten_masks must be True: masks are arrays, got False")
+        shown = {
+            "seed": arguments.get("seed") or 0,
+            "flatten_observations": arguments.get("flatten_observations", False),
+            "collate_agent_step_and_reset_data": arguments.get("collate_agent_step_and_reset_data", False),
+        }
+        return cls(from_foundation(arguments, folder, quirks), **(shown | options))
 
     @property
     def n_agents(self) -> int:
@@ -44,7 +107,7 @@ class FoundationEnv:
 
     def step(
         self, actions: Mapping[str, Any] | None = None
-    ) -> tuple[Dictionary, dict[str, float], dict[str, bool], dict[str, dict]]:
+    ) -> tuple[Dictionary, dict[str, Any], dict[str, bool], dict[str, dict]]:
         """One step.
 
         Parameters
@@ -75,7 +138,8 @@ class FoundationEnv:
         result = e.step(
             acts[None] if parts > 1 else acts[None, :, 0], planner[None] if e.planner_dims else None
         )
-        rewards = {str(i): float(result.reward[0, i]) for i in range(e.n_agents)}
+        gains = {str(i): float(result.reward[0, i]) for i in range(e.n_agents)}
+        rewards: dict[str, Any] = {"a": result.reward[0].copy()} if self.collate else gains
         rewards["p"] = float(result.planner_reward[0])
         everybody = [*rewards]
         return (
@@ -85,26 +149,37 @@ class FoundationEnv:
             {name: {} for name in everybody},
         )
 
+    def _numbers(self, names: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
+        return {"flat": values.copy()} if self.flatten_observations else fields_of(names, values)
+
     def _observations(self) -> Dictionary:
         e, seen = self.economy, self.economy.observation
         time = seen.flat[0, :1, e.flat_names.index("time")].copy()
-        found = {
-            str(i): {
+        found = [
+            {
                 "world-map": seen.window[0, i].astype(np.float32),
                 "world-idx_map": seen.index[0, i].astype(np.int16),
+                **self._numbers(e.flat_names, seen.flat[0, i]),
                 "time": time,
-                "flat": seen.flat[0, i].copy(),
                 "action_mask": seen.mask[0, i].astype(np.float32),
             }
             for i in range(e.n_agents)
-        }
-        planner = {f"p{i}": seen.planner_agents[0, i].copy() for i in range(e.n_agents)}
-        planner |= {"time": time, "flat": seen.planner_flat[0].copy()}
-        planner["action_mask"] = seen.planner_mask[0].astype(np.float32)
+        ]
+        agents = {"a": collated(found)} if self.collate else {str(i): one for i, one in enumerate(found)}
+        return agents | {"p": self._planner(time)}
+
+    def _planner(self, time: np.ndarray) -> dict[str, Any]:
+        e, seen = self.economy, self.economy.observation
+        found: dict[str, Any] = {}
+        for i, values in enumerate(seen.planner_agents[0]):
+            flat = self.flatten_observations
+            found[f"p{i}"] = values.copy() if flat else fields_of(e.planner_agent_names, values)
+        found |= self._numbers(e.planner_flat_names, seen.planner_flat[0]) | {"time": time}
+        found["action_mask"] = seen.planner_mask[0].astype(np.float32)
         if e.config.planner_gets_spatial_info:
             layers, who = e.planner_map()
-            planner |= {"world-map": layers[0].astype(np.float32), "world-idx_map": who[0].astype(np.int16)}
-        return found | {"p": planner}
+            found |= {"world-map": layers[0].astype(np.float32), "world-idx_map": who[0].astype(np.int16)}
+        return found
 
     @property
     def metrics(self) -> dict[str, float]:
