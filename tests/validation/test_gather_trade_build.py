@@ -463,8 +463,8 @@ def test_observations_come_by_field_and_collated_as_the_original_names_them() ->
         "scenario_name": "uniform/simple_wood_and_stone", "n_agents": 3, "world_size": [9, 9], "seed": 5,
         "starting_wood_coverage": 0.15, "starting_stone_coverage": 0.15,
     }  # fmt: skip
-    plain = FoundationEnv.from_arguments(arguments | {"flatten_observations": True}, compile=False).reset()
-    fields = FoundationEnv.from_arguments(arguments, compile=False)
+    plain = FoundationEnv.from_arguments(arguments, compile=False).reset()
+    fields = FoundationEnv.from_arguments(arguments | {"flatten_observations": False}, compile=False)
     seen, names = fields.reset(), fields.economy.flat_names
     assert seen["0"]["ContinuousDoubleAuction-my_bids-Wood"].shape == (5,)
     assert seen["0"]["PeriodicBracketTax-curr_rates"].shape == (7,)
@@ -478,7 +478,7 @@ def test_observations_come_by_field_and_collated_as_the_original_names_them() ->
         assert seen["p"][f"p{i}"]["world-inventory-Stone"] == 0
     assert seen["p"]["PeriodicBracketTax-last_incomes"].shape == (3,)
     together = FoundationEnv.from_arguments(
-        arguments | {"flatten_observations": True, "collate_agent_step_and_reset_data": True}, compile=False
+        arguments | {"collate_agent_step_and_reset_data": True}, compile=False
     )
     joined = together.reset()
     assert set(joined) == {"a", "p"} and joined["a"]["world-map"].shape == (*plain["0"]["world-map"].shape, 3)

@@ -74,8 +74,7 @@ class FoundationEnv:
         Parameters
         ----------
         arguments, folder, quirks
-            As for `foundation.from_foundation`; `seed`, `flatten_observations` (there False by default, as in the
-            original) and `collate_agent_step_and_reset_data` count as well.
+            As for `foundation.from_foundation`; `seed`, `flatten_observations` and `collate_agent_step_and_reset_data` count as well.
         **options
             As for GatherTradeBuild.
 
@@ -88,7 +87,7 @@ class FoundationEnv:
             raise ValueError("flatten_masks must be True: masks are arrays, got False")
         shown = {
             "seed": arguments.get("seed") or 0,
-            "flatten_observations": arguments.get("flatten_observations", False),
+            "flatten_observations": arguments.get("flatten_observations", True),
             "collate_agent_step_and_reset_data": arguments.get("collate_agent_step_and_reset_data", False),
         }
         return cls(from_foundation(arguments, folder, quirks), **(shown | options))
