@@ -74,7 +74,8 @@ class FoundationEnv:
         Parameters
         ----------
         arguments, folder, quirks
-            As for `foundation.from_foundation`; `seed`, `flatten_observations` and `collate_agent_step_and_reset_data` count as well.
+            As for `foundation.from_foundation`; `seed`, `flatten_observations` and
+            `collate_agent_step_and_reset_data` count as well.
         **options
             As for GatherTradeBuild.
 
