@@ -25,7 +25,7 @@ from pycrld_econ.validation.experiments.config import load  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
-from pycrld_econ.validation.learners.rbc_players import Players, features  # noqa: E402
+from pycrld_econ.validation.learners.rbc_players import Deviator, Players, features  # noqa: E402
 from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, World  # noqa: E402
 
 CONFIG = RBCConfig(
@@ -232,17 +232,60 @@ def test_best_responses_find_what_is_left_to_gain() -> None:
     assert torch.equal(players.policies["consumer"].fc1.weight, others)
     with pytest.raises(ValueError, match="agent type must be one of consumer, firm, government, got 'bank'"):
         rbc_best_response.best_response(config, players, "bank", 1)
+    with pytest.raises(ValueError, match=r"agent must be in 0 ... 1 for firm, got 2"):
+        rbc_best_response.best_response(config, players, "firm", 1, agent=2)
+
+
+def test_one_agent_deviates_alone() -> None:
+    """One firm learns; the other, and all random numbers, stay as they are."""
+    config = replace(CONFIG, train=replace(CONFIG.train, batch_size=32, lr=0.02, firm_reward_scale=1000.0))
+    players = Players(config.economy, 10, 8, seed=1)
+    with torch.no_grad():
+        players.policies["firm"].fc3.bias[0] += 8.0
+    before = {name: value.clone() for name, value in players.policies["firm"].state_dict().items()}
+    found = rbc_best_response.best_response(config, players, "firm", 20, every=10, agent=1)
+    assert found.gain > 3 * found.error > 0 and found.who == "firm 1"
+    torch.testing.assert_close(players.policies["firm"].state_dict(), before, rtol=0, atol=0)
+    other = Players(config.economy, 10, 8, seed=7).policies["firm"]
+    episodes = []
+    for deviator in (None, Deviator("firm", 1, other)):
+        economy = Economy(config.economy, 3)
+        episodes.append(players.play(economy, torch.Generator().manual_seed(0), deviator=deviator))
+    first = [episode.actions["firm"][:, 0, :, 0] for episode in episodes]
+    assert torch.equal(first[0][:, 0], first[1][:, 0]) and not torch.equal(first[0][:, 1], first[1][:, 1])
+    one, two = (episode.actions["consumer"][:, 0] for episode in episodes)
+    assert torch.equal(one, two)
 
 
 def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
-    assert rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "0", "latest"]) == 0
+    command = rbc_best_response.best_response_command
+    place = ["--experiment-dir", str(tmp_path.parent)]
+    few = ["--ep-strs", "0", "latest", "--agents", "1", "2", "--checkpoint-model", "2"]
+    assert command([tmp_path.name, "3", *place, *few]) == 0
     text = capsys.readouterr().out
-    assert text.count("epsilon of the equilibrium") == 2 and text.count("gain") == 6
-    assert (tmp_path / "br_consumer_output.txt").read_text().count("\n") == 2
+    assert text.count("epsilon of the equilibrium") == 2 and text.count("gain") == 2 * (3 + 3)
+    assert text.count("consumer 2") == text.count("firm 1") == 2 and "of its range in training" in text
+    assert (tmp_path / "br_consumer_output.txt").read_text().count("\n") == 2 * 3
+    rows = (tmp_path / rbc_best_response.TABLE).read_text().splitlines()
+    assert len(rows) == 1 + 2 * 6 and rows[0].startswith("checkpoint,type,agent,before,after,gain,error,low")
+    for kind in TYPES:
+        kept = {path.name for path in (tmp_path / f"br{kind}").glob("episode_*")}
+        assert kept == {f"episode_{k}_{other}.npz" for k in (0, 2) for other in TYPES}
+        assert (tmp_path / f"br{kind}" / rbc_files.MODELS / f"{kind}_policy_2.pt").exists()
+    for wrong, message in (
+        (["2", "--ep-strs", "0", "9"], "does not exist; episodes with policies: 0, 3, 5, latest"),
+        (["2", "--agents", "3"], "agents must be in 0 ... 2, got 3"),
+        (["0"], "EPISODES must be at least 1, got 0"),
+    ):
+        with pytest.raises(SystemExit):
+            command([str(tmp_path), *wrong])
+        output = capsys.readouterr()
+        assert message in output.err and output.err.count("\n") == 1 and not output.out
+    assert (tmp_path / rbc_best_response.TABLE).read_text().splitlines() == rows
     with pytest.raises(SystemExit):
-        rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "9"])
-    assert "does not exist; episodes with policies: 0, 3, 5, latest" in capsys.readouterr().err
+        command([str(tmp_path / "nowhere"), "2"])
+    assert "hparams.yaml" in capsys.readouterr().err
 
 
 def test_checkpoints_are_a_game(tmp_path: Path) -> None:

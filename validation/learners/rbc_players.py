@@ -93,6 +93,25 @@ def draw(policy: HeadedPolicy, logits: Tensor, u: Tensor) -> Tensor:
     return torch.cat(found, dim=-1)
 
 
+@dataclass(frozen=True)
+class Deviator:
+    """One agent who leaves the policy of its type.
+
+    Attributes
+    ----------
+    kind : str
+        Its type.
+    agent : int
+        Which one of the type.
+    policy : HeadedPolicy
+        What it plays instead.
+    """
+
+    kind: str
+    agent: int
+    policy: HeadedPolicy
+
+
 @dataclass
 class Episode:
     """An episode of E environments; time is the second axis, as in the published files.
@@ -147,6 +166,7 @@ class Players:
         masks: Mapping[str, Tensor] | None = None,
         frozen: Mapping[str, Tensor] | None = None,
         keep_states: bool = False,
+        deviator: Deviator | None = None,
     ) -> Episode:
         """Play an episode from the state that the economy is in.
 
@@ -162,6 +182,8 @@ class Players:
             Numbers in [0, 1) (E, n, 1) by which a type acts in every step, instead of fresh ones.
         keep_states : bool
             Whether to record the published states.
+        deviator : Deviator, optional
+            An agent with a policy of its own; it acts by the same random numbers as without one.
         """
         seen: list[dict[str, Features]] = []
         chosen: list[dict[str, Tensor]] = []
@@ -178,6 +200,11 @@ class Players:
                 size = (*logits.shape[:-1], len(policy.shape.heads))
                 u = frozen[kind] if frozen and kind in frozen else torch.rand(size, generator=generator)
                 acts[kind] = draw(policy, logits, u)
+                if deviator is not None and deviator.kind == kind:
+                    one = slice(deviator.agent, deviator.agent + 1)
+                    logits, _ = deviator.policy(now[kind].public, now[kind].private[:, one])
+                    logits = logits + masks[kind] if masks and kind in masks else logits
+                    acts[kind][:, one] = draw(deviator.policy, logits, u[:, one])
             step = apply(economy, acts)
             seen.append(now)
             chosen.append(acts)
