@@ -17,6 +17,8 @@ from functools import cache
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
 from pycrld_econ.agents.engine import available_threads, compiled, run_parallel, sources
 
 DEVICES = ("cpu", "cuda")
@@ -140,6 +142,21 @@ def kernel_ptx(
         return str(cuda.compile_ptx(_kernel_body(module, rule), signature, cc=capability)[0])
 
 
+OWNS_DATA = 0x4  # the one flag of an array that says nothing about its type
+
+
+def _kind(value: Any) -> Any:
+    """What decides the type that a value has in compiled code; None: ask numba."""
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.ndim, value.flags.num & ~OWNS_DATA
+    if isinstance(value, tuple):
+        parts = tuple(map(_kind, value))
+        return None if None in parts else (type(value), parts)
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return int
+    return type(value) if isinstance(value, (bool, float, np.generic)) else None
+
+
 class Lanes:
     """Runs one rule for a number of lanes on a device.
 
@@ -175,6 +192,7 @@ class Lanes:
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.compile = compile and os.environ.get("PYCRLD_ECON_TIER") != "interpreted"
+        self._entries: dict[Any, Callable[..., None]] = {}
 
     def __call__(self, lanes: int, *arrays: Any, progress: bool = False) -> None:
         """Apply the rule to all lanes; arrays are changed in place, on CUDA without waiting for the end.
@@ -201,8 +219,26 @@ class Lanes:
         else:
             self._in_threads(lanes, arrays, progress)
 
+    def _entry(self, lanes: int, arrays: tuple[Any, ...]) -> Callable[..., None]:
+        """The compiled code for arguments of these types.
+
+        numba looks at the type of every array in every call, half a millisecond where a rule takes tuples of forty
+        arrays; here what decides their types is compared, and the code is remembered.
+        """
+        rule: Any = compiled(self.module, self.rule)
+        key = _kind(arrays)
+        if key is None:
+            return rule
+        entry = self._entries.get(key)
+        if entry is None:
+            import numba
+
+            types_ = (numba.int64, numba.int64, *(numba.typeof(array) for array in arrays))
+            entry = self._entries[key] = rule.compile(types_)
+        return entry
+
     def _in_threads(self, lanes: int, arrays: tuple[Any, ...], progress: bool) -> None:
-        rule = compiled(self.module, self.rule)
+        rule = self._entry(lanes, arrays)
         if min(self.threads, lanes) <= 1 and not progress:
             rule(0, lanes, *arrays)
             return
