@@ -26,7 +26,7 @@ from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train 
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
 from pycrld_econ.validation.learners.rbc_players import Deviator, Players, features  # noqa: E402
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, World  # noqa: E402
+from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Grids, World  # noqa: E402
 
 CONFIG = RBCConfig(
     1,
@@ -255,6 +255,26 @@ def test_one_agent_deviates_alone() -> None:
     assert torch.equal(first[0][:, 0], first[1][:, 0]) and not torch.equal(first[0][:, 1], first[1][:, 1])
     one, two = (episode.actions["consumer"][:, 0] for episode in episodes)
     assert torch.equal(one, two)
+
+
+LITTLE = EconomyConfig(
+    2, 1, World(maxtime=2, initial_prices=200.0, initial_wages=1.0, initial_stocks=1.0, interest_rate=0.0,
+                initial_consumer_endowment=100.0, initial_firm_endowment=0.0, production_alpha=1.0,
+                initial_capital="unit", use_importer=False),
+    Grids((0.0, 1.0), (0.0, 100.0), ((100.0, 1.0, 0.0), (200.0, 2.0, 0.0)), ((0.0, 0.0), (0.5, 0.5))),
+)  # fmt: skip
+
+
+def test_learned_responses_stay_below_exact_ones() -> None:
+    """In an economy small enough to be a tree; the same policies give the same rewards, sampled and exact."""
+    config = replace(CONFIG, economy=LITTLE,
+                     train=Train(batch_size=32, lr=0.05, entropy=0.0, consumer_reward_scale=1.0, hidden=8))  # fmt: skip
+    players = Players(config.economy, 10, 8, seed=3)
+    before, gain = rbc_best_response.exact_gains(players, 2)
+    samples = rbc_best_response.measured(config, players, "consumer", 5, n_envs=2000)
+    assert abs(samples.mean() - before[:2].mean()) < 5 * samples.std() / 2000**0.5
+    found = rbc_best_response.best_response(config, players, "consumer", 30, agent=1)
+    assert 0.5 * gain[1] < found.gain < gain[1] + 4 * found.error
 
 
 def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import io
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,66 +25,21 @@ from torch import Tensor
 from pycrld_econ.validation.bridge.checkpoints_game import EmpiricalGame, empirical_game
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
-from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
+from pycrld_econ.validation.experiments.loop import HPARAMS
 from pycrld_econ.validation.experiments.rbc import RBCConfig
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses, table, training_ranges
 from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
     Samples,
     discounted_returns,
 )
-from pycrld_econ.validation.learners.rbc_players import Deviator, Episode, Players
+from pycrld_econ.validation.learners.rbc_players import Deviator, Episode, Players, features
 from pycrld_econ.validation.simulators.rbc import Economy
+from pycrld_econ.validation.simulators.rbc.exact import Tree, economy_at, reachable_tree
 
 ENTROPY = 0.1  # of the weight in training
-BAND = 1.96  # standard errors
 FRESH = 256  # environments of a measurement, at least
-BLOCKS = 20  # of a run, for the range of a reward over training
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What a type, or one agent of it, gained by learning against fixed others.
-
-    Attributes
-    ----------
-    kind : str
-        Who.
-    before, after : float
-        Mean reward of an agent and step, of the first policy and of the best one found, in episodes that were not used
-        to find it.
-    gain, error : float
-        Their difference, and its standard error over environments (paired).
-    episodes : int
-        Episodes after which it was best; 0: learning never helped.
-    agent : int, optional
-        The agent who deviated alone. None: the whole type.
-    """
-
-    kind: str
-    before: float
-    after: float
-    gain: float
-    error: float
-    episodes: int
-    agent: int | None = None
-
-    @property
-    def who(self) -> str:
-        """Type, and number of the agent if it is one."""
-        return self.kind if self.agent is None else f"{self.kind} {self.agent}"
-
-    def band(self) -> tuple[float, float]:
-        """Ends of the 95 % confidence interval of the gain."""
-        return self.gain - BAND * self.error, self.gain + BAND * self.error
-
-    def __str__(self) -> str:
-        """One line."""
-        low, high = self.band()
-        return (
-            f"{self.who:<12} before {self.before:12.5g}  after {self.after:12.5g}  gain {self.gain:11.4g} "
-            f"[{low:.4g}, {high:.4g}]  ({self.gain / max(abs(self.before), 1e-12):.2%})  at episode {self.episodes}"
-        )
 
 
 def rewards_of(config: RBCConfig, episode: Episode) -> dict[str, np.ndarray]:
@@ -240,86 +193,6 @@ def best_response(
     return Gain(kind, *numbers, best_at, agent)
 
 
-@dataclass(frozen=True)
-class Responses:
-    """Gains at one checkpoint of a run.
-
-    Attributes
-    ----------
-    episode : str
-        The checkpoint.
-    gains : list of Gain
-        Of types and agents, repetitions one after another.
-    ranges : dict of float
-        Of each type: how far its mean reward moved over training (blocks of a twentieth of the run).
-    """
-
-    episode: str
-    gains: list[Gain]
-    ranges: dict[str, float]
-
-    def epsilon(self) -> str:
-        """The equilibrium that the policies are, as far as these responses show."""
-        parts = []
-        for kind in TYPES:
-            own = [gain for gain in self.gains if gain.kind == kind]
-            if own:
-                most = max(own, key=lambda gain: gain.gain)
-                low, high = (max(end, 0.0) for end in most.band())
-                value = max(most.gain, 0.0)
-                moved = self.ranges.get(kind, float("nan"))
-                share = f", {value / moved:.2%} of its range in training" if moved > 0 else ""
-                parts.append(f"{kind} {value:.4g} [{low:.4g}, {high:.4g}] (of {most.who}{share})")
-        return f"epsilon of the equilibrium is at least (reward per agent and step): {'; '.join(parts)}"
-
-    def rows(self) -> Iterator[list[object]]:
-        """Rows of the table that goes into the run."""
-        for gain in self.gains:
-            who = "" if gain.agent is None else gain.agent
-            numbers = (gain.before, gain.after, gain.gain, gain.error, *gain.band())
-            numbers += (self.ranges.get(gain.kind, float("nan")),)
-            yield [self.episode, gain.kind, who, *(f"{value:.6g}" for value in numbers), gain.episodes]
-
-
-COLUMNS = (
-    "checkpoint",
-    "type",
-    "agent",
-    "before",
-    "after",
-    "gain",
-    "error",
-    "low",
-    "high",
-    "range",
-    "learned",
-)
-
-
-def table(found: Sequence[Responses]) -> str:
-    """Responses as CSV; agent is empty where a whole type responded."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for responses in found:
-        writer.writerows(responses.rows())
-    return buffer.getvalue()
-
-
-def training_ranges(run: Path) -> dict[str, float]:
-    """How far each type's mean reward moved over a run; empty if the run has no metrics."""
-    try:
-        metrics = read_metrics(run)
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for kind in TYPES:
-        rewards = np.array(metrics[f"{kind}_reward"])
-        means = [block.mean() for block in np.array_split(rewards, min(BLOCKS, len(rewards)))]
-        found[kind] = float(max(means) - min(means))
-    return found
-
-
 def deviators(config: RBCConfig, kinds: Sequence[str], agents: Sequence[int] | str) -> list[tuple[str, int]]:
     """Who deviates alone: the agents of these numbers, or `all`, of each type; a lone agent is its type."""
     known = {kind: range(size) for kind, size in sizes(config).items() if kind in kinds}
@@ -417,6 +290,46 @@ def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> Empir
         return {kind: rewards[kind].mean((1, 2)) for kind in TYPES}
 
     return empirical_game({kind: list(episodes) for kind in TYPES}, play)
+
+
+def tree_policies(players: Players, tree: Tree) -> list[list[np.ndarray]]:
+    """What policies do in the states of a tree: found[depth][agent], (n_d, actions), for `Tree.best_response`."""
+    found = []
+    for depth, rows in enumerate(tree.levels[:-1]):
+        now = features(economy_at(players.config, rows, depth, "float32"), players.digit_count)
+        agents: list[Tensor] = []
+        for kind, policy in players.policies.items():
+            with torch.no_grad():
+                logits, _ = policy(now[kind].public, now[kind].private)
+            heads = [head for part in policy.split(logits) for head in part.double().softmax(-1).unbind(-2)]
+            joint = heads[0]  # (n_d, agents, actions); heads are independent, the last varies fastest
+            for head in heads[1:]:
+                joint = (joint.unsqueeze(-1) * head.unsqueeze(-2)).flatten(-2)
+            agents += list(joint.unbind(1))
+        found.append([agent.numpy() for agent in agents])
+    return found
+
+
+def exact_gains(players: Players, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a best response brings each agent, exactly, in an economy small enough to be a tree.
+
+    Parameters
+    ----------
+    players : Players
+        The policies; their economy begins as its configuration says.
+    depth : int
+        Steps of an episode.
+
+    Returns
+    -------
+    (n,) array, (n,) array
+        Mean reward of a step under the policies, and what is gained on top; consumers, firms, government.
+    """
+    tree = reachable_tree(players.config, {}, depth)
+    policies = tree_policies(players, tree)
+    before = tree.values(policies, 1.0) / depth
+    best = [tree.best_response(policies, agent, 1.0)[1] / depth for agent in range(len(before))]
+    return before, np.array(best) - before
 
 
 TABLE = "best_responses.csv"

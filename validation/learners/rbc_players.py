@@ -69,7 +69,7 @@ def features(economy: Economy, digit_count: int) -> dict[str, Features]:
     own = torch.stack(
         [
             tensor(s["capital"]) / CAPITAL_SCALE,
-            tensor(np.broadcast_to(economy.constants.alpha, (n, firms))),
+            tensor(np.tile(economy.constants.alpha, (n, 1))),
         ],
         dim=-1,
     )
