@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +16,22 @@ pytest.importorskip("dacite")
 
 import torch  # noqa: E402
 
-from pycrld_econ.validation.experiments import (
+from pycrld_econ.validation.backend import kernel_ptx  # noqa: E402
+from pycrld_econ.validation.experiments import (  # noqa: E402
     commands,
     loop,
     rbc,
     rbc_best_response,
     rbc_curriculum,
     rbc_files,
-)  # noqa: E402
+)
 from pycrld_econ.validation.experiments.config import load  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
+from pycrld_econ.validation.learners import rbc_draw_rules  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
-from pycrld_econ.validation.learners.rbc_players import Deviator, Players, features  # noqa: E402
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Grids, World  # noqa: E402
+from pycrld_econ.validation.learners.rbc_players import CounterDraws, Deviator, Players, features  # noqa: E402
+from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Grids, World, rules  # noqa: E402
 
 CONFIG = RBCConfig(
     1,
@@ -97,6 +102,102 @@ def test_frozen_numbers_repeat_themselves() -> None:
         trainer.economy.reset()
         taken = trainer.players.play(trainer.economy, trainer.generator, None, trainer.frozen).actions["firm"]
         assert bool((taken == taken[:, :1]).all()) is frozen
+
+
+COUNTED = replace(
+    CONFIG,
+    economy=replace(CONFIG.economy, world=replace(CONFIG.economy.world, maxtime=2)),
+    train=replace(CONFIG.train, batch_size=2, num_episodes=2, hidden=4, counter_draws=True),
+    curriculum=replace(CONFIG.curriculum, firm_training_start=0, firm_opening=0, government_opening=0),
+)
+
+
+def test_draws_by_a_counter_have_the_right_frequencies() -> None:
+    config = replace(CONFIG.economy, world=replace(CONFIG.economy.world, maxtime=1))
+    players, n = Players(config, 10, 8, seed=5), 4000
+    with torch.no_grad():
+        for policy in players.policies.values():
+            policy.fc1.weight.zero_()
+            for head in policy.heads():
+                head.bias.normal_(generator=torch.Generator().manual_seed(1))
+    economy = Economy(config, n, seed=9)
+    now = features(economy, 10)
+    taken = players.play(economy, CounterDraws(9)).actions
+    for kind, policy in players.policies.items():
+        with torch.no_grad():
+            wanted = policy.probabilities(policy(now[kind].public[:1], now[kind].private[:1])[0])[0, 0]
+        parts = wanted.split(list(policy.shape.heads))
+        for head, probability in enumerate(parts):
+            rows = taken[kind][:, 0, :, head].flatten()
+            found = torch.bincount(rows, minlength=len(probability)) / len(rows)
+            assert (found - probability).abs().max() < 5 * 0.5 / len(rows) ** 0.5
+    few = players.play(Economy(config, 3, seed=9), CounterDraws(9)).actions
+    assert all(torch.equal(few[kind], taken[kind][:3]) for kind in TYPES)
+
+
+def trained(device: str) -> str:
+    """What two episodes of training gave, as text: rewards, actions, and where the policies went."""
+    trainer = RBCTrainer(COUNTED, device)
+    rows = [trainer.advance() for _ in range(2)]
+    rows.append(
+        {kind: float(policy.fc1.weight.detach().sum()) for kind, policy in trainer.players.policies.items()}
+    )
+    return " ".join(f"{value:.4e}" for row in rows for value in row.values())
+
+
+def test_training_on_cuda_is_training_on_the_processor() -> None:
+    """In numba's simulator, with torch on the processor: the same kernels, the same tensors."""
+    code = "import sys; sys.path[:0] = [{!r}]; import test_rbc_training as t; print(t.trained('cuda'))"
+    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
+        capture_output=True,
+        text=True,
+        env=settings,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == trained("cpu")
+
+
+def test_kernels_of_training_compile_to_ptx() -> None:
+    pytest.importorskip("numba_cuda", reason="PTX OF THE ECONOMY NOT CHECKED: pip install 'numba-cuda[cu13]'")
+    economy, key = Economy(CONFIG.economy, 2), np.zeros(2, np.int64)
+    choices = economy.choices()
+    step = (economy.constants, economy.state, choices, economy._outcome, key)
+    assert ".visible .entry" in kernel_ptx(rules, "step", step, (9, 0))
+    logits = rbc_draw_rules.Preferences(
+        *(np.zeros((2, n, m), np.float32) for n, m in ((3, 29), (2, 30), (1, 36)))
+    )
+    drawn = (logits, choices, economy.state.clock, np.zeros(3, np.int64), key)
+    assert ".visible .entry" in kernel_ptx(rbc_draw_rules, "draw", drawn, (9, 0))
+
+
+@pytest.mark.cuda
+def test_training_on_a_gpu() -> None:
+    """Rewards of the first episode, before single precision parts the ways."""
+    one, other = RBCTrainer(COUNTED), RBCTrainer(COUNTED, "cuda")
+    for (name, here), there in zip(one.advance().items(), other.advance().values(), strict=True):
+        assert there == pytest.approx(here, rel=1e-4), name
+
+
+def test_an_absent_gpu_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        commands.train(["rbc", "open", "--device", "cuda"])
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and "device='cuda' needs an NVIDIA GPU" in error and error.count("\n") == 1
+    with pytest.raises(SystemExit):
+        commands.train(["rbc", "open", "--device", "tpu"])
+    assert "device must be one of cpu, cuda, got 'tpu'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_penalties_grow_with_debts() -> None:

@@ -53,7 +53,7 @@ def save_episode(folder: Path, name: str, config: EconomyConfig, episode: Episod
     tables = {"consumer": "work_choices", "firm": "price_and_wage", "government": "tax_choices"}
     others = {"consumer": episode.consumption, "firm": episode.exported}
     for kind in TYPES:
-        actions = episode.actions[kind].numpy().astype(np.int32)
+        actions = episode.actions[kind].cpu().numpy().astype(np.int32)
         arrays = {
             "states": episode.states[kind].astype(np.float32),
             "actions": actions if kind == "consumer" else actions[..., 0],
@@ -104,7 +104,7 @@ def save_models(folder: Path, episode: int, players: Players) -> None:
     target.mkdir(exist_ok=True)
     for kind, policy in players.policies.items():
         buffer = io.BytesIO()
-        torch.save(policy.state_dict(), buffer)
+        torch.save({name: value.cpu() for name, value in policy.state_dict().items()}, buffer)
         for name in (str(episode), "latest"):
             write_atomically(target / f"{kind}_policy_{name}.pt", buffer.getvalue())
 

@@ -162,11 +162,22 @@ class Economy:
         there = rules.Choices(
             *(to_device(np.ascontiguousarray(array, dtype=np.int16), self.device) for array in choices)
         )
-        self._rule(self.n_envs, self._there, self.state, there, self._outcome, self._key)
+        self.advance(there)
         o = self._outcome
         return Step(
             *(to_host(array) for array in (o.consumer_reward, o.firm_reward, o.consumption, o.exported))
         )
+
+    def choices(self) -> rules.Choices:
+        """Arrays for the actions of all, on the device, all 0."""
+        n, firms, consumers = self.n_envs, self.config.num_firms, self.config.num_consumers
+        shapes = ((n, firms, consumers), (n, consumers), (n, consumers), (n, firms), (n,))
+        return rules.Choices(*(to_device(np.zeros(shape, dtype=np.int16), self.device) for shape in shapes))
+
+    def advance(self, choices: rules.Choices) -> rules.Outcome:
+        """One step by actions that are on the device, int16 and valid; what came out stays there."""
+        self._rule(self.n_envs, self._there, self.state, choices, self._outcome, self._key)
+        return self._outcome
 
     def _check(self, choices: rules.Choices) -> None:
         n, firms, consumers = self.n_envs, self.config.num_firms, self.config.num_consumers
