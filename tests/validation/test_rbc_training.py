@@ -91,6 +91,34 @@ def test_types_learn_when_it_is_their_time() -> None:
         assert moved == expected
 
 
+def test_turns_and_lists_say_who_learns() -> None:
+    turns = Curriculum(training_schedule_mod=3, consumer_mod_threshold=1, government_training_start=2)
+    learns = [[turns.trains(episode, kind) for kind in TYPES] for episode in range(4)]
+    assert learns == [[True, False, False], [True, False, False], [False, True, True], [True, False, True]]
+    lists = Curriculum(firm_training_list=((1, 3), (5, 6)), consumer_training_list=())
+    assert [e for e in range(8) if lists.trains(e, "firm")] == [1, 2, 5]
+    assert not any(lists.trains(e, "consumer") for e in range(8))
+    with pytest.raises(ValueError, match=r"firm_training_list must have pairs \(first, end\)"):
+        Curriculum(firm_training_list=((3, 3),))
+
+
+def test_types_can_be_frozen(tmp_path: Path) -> None:
+    """They play one row, do not learn, and leave no policies; others respond to them."""
+    plan = replace(CONFIG.curriculum, firm_default_action=17, government_default_action=7, firm_opening=2)
+    config = replace(CONFIG, curriculum=plan, train=replace(CONFIG.train, num_episodes=2))
+    trainer = RBCTrainer(config, folder=tmp_path)
+    loop.train(trainer, tmp_path, config)
+    for kind, row in (("firm", 17), ("government", 7)):
+        assert (rbc_files.load_episode(tmp_path / f"episode_1_{kind}.npz")["actions"] == row).all()
+        assert not list((tmp_path / rbc_files.MODELS).glob(f"{kind}*"))
+    found = rbc_best_response.responses(tmp_path, "latest", ["consumer"], 1)
+    assert [gain.kind for gain in found.gains] == ["consumer"]
+    with pytest.raises(ValueError, match="agent type must be one that has a policy, got 'firm'"):
+        rbc_best_response.responses(tmp_path, "latest", ["firm"], 1)
+    with pytest.raises(ValueError, match=r"firm_default_action must be in 0 ... 29, got 30"):
+        replace(config, curriculum=replace(plan, firm_default_action=30))
+
+
 def test_frozen_numbers_repeat_themselves() -> None:
     config = replace(CONFIG, train=replace(CONFIG.train, compat_frozen_rng=True),
                      curriculum=replace(CONFIG.curriculum, firm_opening=0, government_opening=0))  # fmt: skip

@@ -62,6 +62,8 @@ class Train:
         Penalties on debts at the end: first coefficient, and its growth with the mean debt.
     consumer_penalty_scale, firm_penalty_scale : float
         What debts are divided by.
+    lagr_num_steps : int
+        Episodes between two changes of the coefficients, at least 1.
     counter_draws : bool
         Actions are drawn by a counter, in one kernel for all types, instead of by torch: the same numbers on every
         device. On cuda always.
@@ -100,12 +102,13 @@ class Train:
     firm_noponzi_eta: float = 0.0
     consumer_penalty_scale: float = 1.0
     firm_penalty_scale: float = 100.0
+    lagr_num_steps: int = 1
     counter_draws: bool = False
     compat_frozen_rng: bool = False
     compat_returns: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "num_episodes", "digit_representation_size", "hidden"):
+        for name in ("batch_size", "num_episodes", "digit_representation_size", "hidden", "lagr_num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("save_dense_every", "save_model_every"):
@@ -157,6 +160,17 @@ class RBCConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**62:
             raise ValueError(f"seed must be in [0, 2**62), got {self.seed}")
+        menus = {"firm": self.economy.grids.firm, "government": self.economy.grids.government}
+        for kind, row in self.curriculum.defaults().items():
+            if row >= len(menus[kind]):
+                raise ValueError(f"{kind}_default_action must be in 0 ... {len(menus[kind]) - 1}, got {row}")
+
+
+def players_of(config: RBCConfig, seed: int = 0) -> Players:
+    """Fresh players for a run."""
+    train = config.train
+    sizes = (train.digit_representation_size, train.hidden)
+    return Players(config.economy, *sizes, seed, config.curriculum.defaults())
 
 
 @cache
@@ -192,8 +206,7 @@ class RBCTrainer:
         train, economy = config.train, config.economy
         self.economy = Economy(economy, train.batch_size, config.seed, device=device)
         self.device = torch_device(device)
-        size = (train.digit_representation_size, train.hidden)
-        self.players = Players(economy, *size, config.seed).to(self.device)
+        self.players = players_of(config, config.seed).to(self.device)
         part = PART if self.device == "cpu" else WHOLE
         self.learners = {
             kind: PolicyGradientLearner(policy, train.settings(kind), part)
@@ -282,7 +295,7 @@ class RBCTrainer:
         )
         weight = train.entropy * self.config.curriculum.entropy_coefficient(self.done, kind)
         self.learners[kind].update(samples, weight)
-        if kind in self.coefficients:
+        if kind in self.coefficients and self.done % train.lagr_num_steps == 0:
             self.coefficients[kind] = rbc_curriculum.next_coefficient(
                 self.coefficients[kind],
                 episode.budgets[kind],

@@ -26,7 +26,7 @@ from pycrld_econ.validation.bridge.checkpoints_game import EmpiricalGame, empiri
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
 from pycrld_econ.validation.experiments.loop import HPARAMS
-from pycrld_econ.validation.experiments.rbc import RBCConfig
+from pycrld_econ.validation.experiments.rbc import RBCConfig, players_of
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
 from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses, table, training_ranges
 from pycrld_econ.validation.learners.policy_gradient import (
@@ -88,6 +88,10 @@ class Responder:
     ) -> None:
         if kind not in TYPES:
             raise ValueError(f"agent type must be one of {', '.join(TYPES)}, got {kind!r}")
+        if kind in players.defaults:
+            raise ValueError(
+                f"agent type must be one that has a policy, got {kind!r}, which plays one action always"
+            )
         size = sizes(config)[kind]
         if agent is not None and not 0 <= agent < size:
             raise ValueError(f"agent must be in 0 ... {size - 1} for {kind}, got {agent}")
@@ -260,7 +264,7 @@ def responses(
 
 def loaded(run: Path, config: RBCConfig, episode: str) -> Players:
     """The policies of a checkpoint; ValueError as `rbc_files.load_models`."""
-    players = Players(config.economy, config.train.digit_representation_size, config.train.hidden, 0)
+    players = players_of(config)
     rbc_files.load_models(run, episode, players)
     return players
 
@@ -281,7 +285,7 @@ def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> Empir
     at = {name: loaded(run, config, name) for name in episodes}
 
     def play(chosen: dict[str, str]) -> dict[str, np.ndarray]:
-        players = Players(config.economy, config.train.digit_representation_size, config.train.hidden, 0)
+        players = players_of(config)
         for kind, name in chosen.items():
             players.policies[kind] = at[name].policies[kind]
         economy = Economy(config.economy, config.train.batch_size, seed)
@@ -363,8 +367,10 @@ def best_response_command(arguments: Sequence[str]) -> int:
 
 
 def _respond(run: Path, given: argparse.Namespace) -> None:
-    kinds = TYPES if given.agent_type == "all" else (given.agent_type,)
     config = load(RBCConfig, run / HPARAMS)
+    kinds: tuple[str, ...] = tuple(players_of(config).learning())
+    if given.agent_type != "all":
+        kinds = (given.agent_type,)
     deviators(config, kinds, given.agents)
     for name, value in (
         ("EPISODES", given.episodes),

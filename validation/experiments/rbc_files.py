@@ -99,10 +99,10 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def save_models(folder: Path, episode: int, players: Players) -> None:
-    """Write `saved_models/TYPE_policy_EPISODE.pt` and `..._latest.pt`."""
+    """Write `saved_models/TYPE_policy_EPISODE.pt` and `..._latest.pt` of types that have a policy."""
     target = folder / MODELS
     target.mkdir(exist_ok=True)
-    for kind, policy in players.policies.items():
+    for kind, policy in players.learning().items():
         buffer = io.BytesIO()
         torch.save({name: value.cpu() for name, value in policy.state_dict().items()}, buffer)
         for name in (str(episode), "latest"):
@@ -126,7 +126,7 @@ def load_models(folder: Path, episode: str, players: Players) -> None:
     ValueError
         If a file is missing (the message lists the episodes that are there), cut off, or of other sizes.
     """
-    for kind, policy in players.policies.items():
+    for kind, policy in players.learning().items():
         path = folder / MODELS / f"{kind}_policy_{episode}.pt"
         if not path.exists():
             there = sorted(p.stem.rsplit("_", 1)[1] for p in (folder / MODELS).glob(f"{kind}_policy_*.pt"))

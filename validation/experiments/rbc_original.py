@@ -28,6 +28,9 @@ CURRICULUM = {
     "train_consumers_every",
     "train_firms_every",
     "train_government_every",
+    *(f"{kind}_training_list" for kind in TYPES),
+    "training_schedule_mod",
+    "consumer_mod_threshold",
 }
 LEARNING = {
     *(f"{kind}_{name}" for kind in TYPES for name in ("lr_multiple", "reward_scale")),
@@ -38,12 +41,12 @@ LEARNING = {
 TRAIN = {
     "batch_size", "num_episodes", "save_dense_every", "save_model_every", "lr", "gamma", "entropy",
     "value_loss_weight", "clip_grad_norm", "use_ppo", "ppo_num_updates", "ppo_clip_param",
-    "digit_representation_size",
+    "digit_representation_size", "lagr_num_steps",
 }  # fmt: skip
 BOOLEAN = {"use_importer", "government_counts_firm_reward", "should_boost_firm_reward", "use_ppo"}
 # Keys that only repeat sizes, or that the original does not read.
 REPEATED = {"num_governments", "should_boost_firm_reward", *MENUS}
-UNREAD = {"infinite_episodes", "lagr_num_steps", "save_dir", "seed"}
+UNREAD = {"infinite_episodes", "save_dir", "seed"}
 
 
 def hashed_seed(base_seed: int) -> int:

@@ -24,6 +24,7 @@ from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Step
 from pycrld_econ.validation.simulators.rbc.rules import Choices, Outcome
 
 CAPITAL_SCALE = 10_000.0
+NEVER = -1e4  # a logit beside 0 whose probability is 0
 
 
 @dataclass(frozen=True)
@@ -156,12 +157,25 @@ class Players:
         Digits that stocks and budgets are shown by, and units of both hidden layers.
     seed : int
         Of the initial parameters.
+    defaults : mapping of type to row, optional
+        Types that play one row of their menu always, whatever their network says.
     """
 
-    def __init__(self, config: EconomyConfig, digit_count: int, hidden: int, seed: int) -> None:
-        self.config, self.digit_count = config, digit_count
+    def __init__(
+        self,
+        config: EconomyConfig,
+        digit_count: int,
+        hidden: int,
+        seed: int,
+        defaults: Mapping[str, int] | None = None,
+    ) -> None:
+        self.config, self.digit_count, self.defaults = config, digit_count, dict(defaults or {})
         sizes = shapes(config, digit_count, hidden)
         self.policies = {kind: HeadedPolicy(sizes[kind], seed + k) for k, kind in enumerate(TYPES)}
+
+    def learning(self) -> dict[str, HeadedPolicy]:
+        """Policies of the types that have one."""
+        return {kind: policy for kind, policy in self.policies.items() if kind not in self.defaults}
 
     def to(self, device: str) -> Players:
         """Move all policies to where torch keeps its tensors; themselves."""
@@ -226,6 +240,9 @@ class Players:
                 one = slice(deviator.agent, deviator.agent + 1)
                 logits[:, one], _ = deviator.policy(now[kind].public, now[kind].private[:, one])
             found[kind] = logits + masks[kind] if masks and kind in masks else logits
+            if kind in self.defaults:
+                found[kind] = torch.full_like(logits, NEVER)
+                found[kind][..., self.defaults[kind]] = 0.0
         return found
 
     def _draw(
