@@ -25,9 +25,10 @@ from pycrld_econ.validation.experiments import (  # noqa: E402
     rbc_curriculum,
     rbc_files,
 )
-from pycrld_econ.validation.experiments.config import load  # noqa: E402
+from pycrld_econ.validation.experiments.config import load, read_mapping  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_original import from_original, to_original  # noqa: E402
 from pycrld_econ.validation.learners import rbc_draw_rules  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
 from pycrld_econ.validation.learners.rbc_players import CounterDraws, Deviator, Players, features  # noqa: E402
@@ -259,6 +260,18 @@ def test_files_have_the_published_shapes(tmp_path: Path) -> None:
             "consumption_choices": (11, 1), "work_choices": (5, 1), "price_and_wage": (30, 3), "tax_choices": (36, 2)
         }  # fmt: skip
     assert (tmp_path / "action_arrays.pickle").exists()
+    assert not (tmp_path / rbc.ORIGINAL).exists()  # networks of eight units were not published
+    with pytest.raises(ValueError, match="no words for this run: train.hidden"):
+        to_original(CONFIG)
+
+
+def test_runs_say_what_they_are_in_the_published_form(tmp_path: Path) -> None:
+    config = replace(CONFIG, train=replace(CONFIG.train, hidden=128, num_episodes=1))
+    loop.train(RBCTrainer(config, folder=tmp_path), tmp_path, config)
+    read = from_original(read_mapping(tmp_path / rbc.ORIGINAL))
+    assert load(RBCConfig, read).curriculum == config.curriculum
+    again = RBCTrainer(load(RBCConfig, read)).advance()
+    assert again == RBCTrainer(config).advance()
 
 
 def test_policies_come_back(tmp_path: Path) -> None:

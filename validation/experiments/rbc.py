@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from pycrld_econ.validation.backend import torch_device
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
-from pycrld_econ.validation.experiments.config import layered, load, read_mapping
+from pycrld_econ.validation.experiments.config import dump, layered, load, read_mapping
 from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum
-from pycrld_econ.validation.experiments.rbc_original import from_original, is_original
+from pycrld_econ.validation.experiments.rbc_original import from_original, is_original, to_original
 from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.policy_gradient import (
     PART,
@@ -31,6 +32,7 @@ from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig
 
 CONFIGURATIONS = Path(__file__).with_name("rbc.yaml")
 SIZES = ("small", "published")
+ORIGINAL = "hparams_original.yaml"
 WHOLE = 1 << 20  # samples whose gradient a GPU computes at once
 
 
@@ -280,6 +282,8 @@ class RBCTrainer:
             rbc_files.save_models(self.folder, self.done, self.players)
         if not (self.folder / "action_arrays.npz").exists():
             rbc_files.save_menus(self.folder, self.config.economy)
+            with contextlib.suppress(ValueError):  # what the published form has no words for has no such file
+                dump(to_original(self.config), self.folder / ORIGINAL)
 
     def _learn(self, kind: str, episode: Episode, mask: Tensor | None) -> None:
         train = self.config.train

@@ -1,4 +1,7 @@
-"""Configurations of the real-business-cycle economy in the published form: dictionaries agents, world and train."""
+"""Configurations of the real-business-cycle economy in the published form: dictionaries agents, world and train.
+
+A run whose configuration can be said in that form has it in `hparams_original.yaml`, beside our `hparams.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from pycrld_econ.validation.experiments.config import as_mapping, differences, load
 from pycrld_econ.validation.simulators.rbc.config import World
 
 PARTS = ("agents", "world", "train")
@@ -46,7 +50,7 @@ TRAIN = {
 BOOLEAN = {"use_importer", "government_counts_firm_reward", "should_boost_firm_reward", "use_ppo"}
 # Keys that only repeat sizes, or that the original does not read.
 REPEATED = {"num_governments", "should_boost_firm_reward", *MENUS}
-UNREAD = {"infinite_episodes", "save_dir", "seed"}
+UNREAD = {"infinite_episodes", "save_dir"}
 
 
 def hashed_seed(base_seed: int) -> int:
@@ -76,7 +80,7 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The same run: seed, economy, train, curriculum. The seed is the hashed base seed.
+        The same run: seed, economy, train, curriculum. The seed is the hashed base seed, or else that of train.
 
     Raises
     ------
@@ -95,7 +99,9 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     learning = own | {key: _plain(key, train.pop(key)) for key in sorted(TRAIN) if key in train}
     economy = {"num_consumers": consumers, "num_firms": firms, "world": _world(world, train)}
     curriculum = _curriculum(agents)
-    seed = hashed_seed(_taken("train", train, "base_seed"))
+    seed = train.pop("seed", None)  # the original writes both; what we write has no base seed
+    if "base_seed" in train or seed is None:
+        seed = hashed_seed(_taken("train", train, "base_seed"))
     left = {f"agents.{key}" for key in agents} | {f"train.{key}" for key in train if key not in UNREAD}
     if left:
         raise ValueError(f"{', '.join(sorted(left))} not known")
@@ -112,11 +118,10 @@ def _plain(key: str, value: Any) -> Any:
     return bool(value) if key in BOOLEAN else value
 
 
-def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
-    """Numbers of consumers and firms; the sizes that follow from them must agree."""
-    consumers, firms = (int(_taken("agents", agents, f"num_{kind}")) for kind in ("consumers", "firms"))
+def _implied(firms: int) -> dict[str, Any]:
+    """What of the agents' dictionary follows from the number of firms."""
     public = 4 * firms + 3
-    implied = MENUS | {
+    return MENUS | {
         "num_governments": 1,
         "global_state_dim": public,
         "consumer_state_dim": public + 2,
@@ -130,6 +135,12 @@ def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
         "firm_digit_dims": [*range(2 * firms, 3 * firms), public],
         "government_digit_dims": [*range(2 * firms, 3 * firms)],
     }
+
+
+def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
+    """Numbers of consumers and firms; the sizes that follow from them must agree."""
+    consumers, firms = (int(_taken("agents", agents, f"num_{kind}")) for kind in ("consumers", "firms"))
+    implied = _implied(firms)
     for key, value in implied.items():
         found = agents.pop(key, value)
         if found != value:
@@ -142,6 +153,7 @@ def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
 def _world(world: Mapping[str, Any], train: dict[str, Any]) -> dict[str, Any]:
     """The world, and what of it the original keeps in train."""
     known = {one.name for one in fields(World)}
+    world = {"paretoscaletheta": None, "initial_capital": "unit"} | dict(world)  # what absence means there
     for key in world:
         if key not in known:
             raise ValueError(f"world.{key} not known; allowed: {', '.join(sorted(known))}")
@@ -216,3 +228,73 @@ def _length(agents: Mapping[str, Any], names: list[str]) -> tuple[int, float]:
             f"{', '.join(f'agents.{name}' for name in names)} must be the same, got {sorted(found)}"
         )
     return found.pop()
+
+
+OURS = ("technology", "depreciation", "technology_persistence", "technology_spread", "labor_floor")
+
+
+def to_original(config: Any) -> dict[str, Any]:
+    """A configuration of ours in the published form, which `from_original` reads back as the same.
+
+    Parameters
+    ----------
+    config : RBCConfig
+        A run.
+
+    Returns
+    -------
+    dict
+        The dictionaries agents, world, train. In place of the base seed, which cannot be told from it, train has the
+        seed.
+
+    Raises
+    ------
+    ValueError
+        If the run does what the published form has no words for; all of that is named.
+    """
+    mapping = as_mapping(config)
+    economy, train, plan = (dict(mapping[part]) for part in ("economy", "train", "curriculum"))
+    firms, consumers, world = economy["num_firms"], economy["num_consumers"], dict(economy["world"])
+    standard = World()
+    for key in OURS:
+        if world[key] == getattr(standard, key):
+            del world[key]
+    if world["paretoscaletheta"] is None:
+        del world["paretoscaletheta"]
+    learning = {key: train[key] for key in sorted(TRAIN)}
+    learning |= {key: world.pop(key) for key in ("should_boost_firm_reward", "boost_firm_reward_factor")}
+    agents = {"num_consumers": consumers, "num_firms": firms, **_implied(firms)}
+    agents |= {key: train[key] for key in sorted(LEARNING)}
+    agents |= {key: plan[key] for key in sorted(CURRICULUM) if plan[key] is not None}
+    found = {
+        "agents": agents | _annealing(plan),
+        "world": world | {"initial_firm_endowment": config.economy.firm_endowment()},
+        "train": learning | {"seed": config.seed},
+    }
+    mapping["economy"]["world"]["initial_firm_endowment"] = config.economy.firm_endowment()
+    lost = differences(mapping, as_mapping(load(type(config), from_original(found))))
+    if lost:
+        raise ValueError(f"the published form has no words for this run: {'; '.join(lost)}")
+    return found
+
+
+def _annealing(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """How menus open and weights decay, in the published form."""
+
+    def opening(start: float, ends: Mapping[str, float], length: int) -> dict[str, Any]:
+        steps = {f"{name}_const": abs(end - start) / max(length, 1) for name, end in ends.items()}
+        return {"anneal_on": length > 0, "start": start, **steps}
+
+    def decay(length: int, **more: float) -> dict[str, Any]:
+        return {"anneal_on": length > 0, "exp_decay_length_in_steps": length, **more}
+
+    wage, price = MENUS["max_possible_wage"], MENUS["max_possible_price"]
+    entropy = decay(plan["entropy_length"], coef_floor=plan["entropy_floor"])
+    opens = plan["firm_opening"]
+    return {
+        "firm_anneal_wages": opening(plan["start_wage"], {"increase": wage, "decrease": 0.0}, opens),
+        "firm_anneal_prices": opening(plan["start_price"], {"increase": price, "decrease": 0.0}, opens),
+        "government_anneal_taxes": opening(0.0, {"increase": 1.0}, plan["government_opening"]),
+        "consumer_anneal_theta": decay(plan["theta_length"]),
+        **{f"{kind}_anneal_entropy": dict(entropy) for kind in ("consumer", "firm", "govt")},
+    }
