@@ -269,7 +269,9 @@ def loaded(run: Path, config: RBCConfig, episode: str) -> Players:
     return players
 
 
-def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> EmpiricalGame:
+def checkpoints_game(
+    run: Path, episodes: Sequence[str], seed: int = 0, n_envs: int | None = None
+) -> EmpiricalGame:
     """The game in which consumers, firms and the government each choose one of a run's checkpoints.
 
     Parameters
@@ -280,6 +282,8 @@ def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> Empir
         Numbers of episodes with saved policies, or `latest`.
     seed : int
         All combinations are played with the same random numbers.
+    n_envs : int, optional
+        Economies for each combination. Default: as many as the run has.
     """
     config = load(RBCConfig, run / HPARAMS)
     at = {name: loaded(run, config, name) for name in episodes}
@@ -288,7 +292,7 @@ def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> Empir
         players = players_of(config)
         for kind, name in chosen.items():
             players.policies[kind] = at[name].policies[kind]
-        economy = Economy(config.economy, config.train.batch_size, seed)
+        economy = Economy(config.economy, n_envs or config.train.batch_size, seed)
         economy.reset()
         rewards = rewards_of(config, players.play(economy, torch.Generator().manual_seed(seed)))
         return {kind: rewards[kind].mean((1, 2)) for kind in TYPES}
