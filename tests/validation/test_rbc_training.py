@@ -450,6 +450,53 @@ def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "hparams.yaml" in capsys.readouterr().err
 
 
+def test_damaged_runs_end_in_one_line_and_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["train.num_episodes=2", "train.batch_size=2", "economy.world.maxtime=2", "train.hidden=4"]
+    train = ["rbc", "open", "--size", "small", *few, "--out", "run"]
+    assert commands.train(train) == 0
+    run = Path("run")
+    policy, metrics = run / rbc_files.MODELS / "firm_policy_latest.pt", run / loop.METRICS
+    whole = {path: path.read_bytes() for path in (policy, metrics)}
+
+    def refused(command, arguments: list[str], message: str) -> None:
+        there = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            command(arguments)
+        output = capsys.readouterr()
+        assert (
+            left.value.code == 2 and message in output.err and output.err.count("\n") == 1 and not output.out
+        )
+        assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == there
+
+    refused(commands.train, [*train, "train.lr=0.5"], "run holds a run of another configuration: train.lr")
+    respond = rbc_best_response.best_response_command
+    refused(
+        respond,
+        ["run", "1", "--ep-strs", "latest", "7"],
+        "does not exist; episodes with policies: 0, 1, latest",
+    )
+    policy.write_bytes(whole[policy][:300])
+    refused(respond, ["run", "1"], "firm_policy_latest.pt cannot be read")
+    policy.write_bytes((run / rbc_files.MODELS / "consumer_policy_latest.pt").read_bytes())
+    refused(respond, ["run", "1"], "does not fit this policy")
+    metrics.write_bytes(whole[metrics].replace(b",", b";"))
+    refused(commands.evaluate, ["run"], "metrics.csv must begin with a row of names")
+    metrics.write_bytes(whole[metrics] + b"3,1.0\n")
+    refused(commands.evaluate, ["run"], "metrics.csv must have 11 numbers in row 4")
+    metrics.write_bytes(whole[metrics] + b"3,1.0")  # being written
+    assert commands.evaluate(["run"]) == 0
+    data = rbc_files.load_episode(run / "episode_1_firm.npz")
+    np.savez(run / "episode_1_firm.npz", **data | {"rewards": data["rewards"][:, :1]})
+    with pytest.raises(ValueError, match="episode_1_firm.npz has states of shape .* they disagree"):
+        rbc_files.load_episode(run / "episode_1_firm.npz")
+    (run / loop.HPARAMS).write_text("seed: 1\neconomy: {moon: 2}\n")
+    refused(respond, ["run", "1"], "unknown key economy.moon")
+
+
 def test_checkpoints_are_a_game(tmp_path: Path) -> None:
     loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
     game = rbc_best_response.checkpoints_game(tmp_path, ["0", "5"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If the file is cut off or has other contents; its name is in the message.
+        If the file is cut off, has other contents, or arrays that disagree; its name is in the message.
     """
     try:
         with np.load(path, allow_pickle=False) as data:
@@ -87,12 +88,18 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
             if missing:
                 raise ValueError(f"{path} has no {', '.join(missing)}")
             found = {key: data[key] for key in KEYS if key != "aux_array"}
+            agents = found["rewards"].shape
+            for key in ("states", "actions"):
+                if found[key].shape[: len(agents)] != agents:
+                    raise ValueError(
+                        f"{path} has {key} of shape {found[key].shape}, but rewards of {agents}: they disagree"
+                    )
             try:
                 found["aux_array"] = data["aux_array"]
             except ValueError:  # the original's object None
                 found["aux_array"] = np.zeros(0, dtype=np.float32)
             return found
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path} cannot be read: {error}") from None
