@@ -300,22 +300,26 @@ def checkpoints_game(
     return empirical_game({kind: list(episodes) for kind in TYPES}, play)
 
 
+def policies_at(players: Players, economy: Economy) -> list[np.ndarray]:
+    """What all agents do in the states of an economy's environments: (E, actions) each, of joint actions of heads."""
+    now, agents = features(economy, players.digit_count), []
+    for kind, policy in players.policies.items():
+        with torch.no_grad():
+            logits, _ = policy(now[kind].public, now[kind].private)
+        heads = [head for part in policy.split(logits) for head in part.double().softmax(-1).unbind(-2)]
+        joint = heads[0]  # (E, n, actions); heads are independent, the last varies fastest
+        for head in heads[1:]:
+            joint = (joint.unsqueeze(-1) * head.unsqueeze(-2)).flatten(-2)
+        agents += [agent.numpy() for agent in joint.unbind(1)]
+    return agents
+
+
 def tree_policies(players: Players, tree: Tree) -> list[list[np.ndarray]]:
     """What policies do in the states of a tree: found[depth][agent], (n_d, actions), for `Tree.best_response`."""
-    found = []
-    for depth, rows in enumerate(tree.levels[:-1]):
-        now = features(economy_at(players.config, rows, depth, "float32"), players.digit_count)
-        agents: list[Tensor] = []
-        for kind, policy in players.policies.items():
-            with torch.no_grad():
-                logits, _ = policy(now[kind].public, now[kind].private)
-            heads = [head for part in policy.split(logits) for head in part.double().softmax(-1).unbind(-2)]
-            joint = heads[0]  # (n_d, agents, actions); heads are independent, the last varies fastest
-            for head in heads[1:]:
-                joint = (joint.unsqueeze(-1) * head.unsqueeze(-2)).flatten(-2)
-            agents += list(joint.unbind(1))
-        found.append([agent.numpy() for agent in agents])
-    return found
+    levels = enumerate(tree.levels[:-1])
+    return [
+        policies_at(players, economy_at(players.config, rows, depth, "float32")) for depth, rows in levels
+    ]
 
 
 def exact_gains(players: Players, depth: int) -> tuple[np.ndarray, np.ndarray]:

@@ -148,6 +148,20 @@ def grid_game(
     )
 
 
+def grid_economy(
+    config: EconomyConfig, budgets: np.ndarray, stocks: np.ndarray, time: int = 0, dtype: str = "float32"
+) -> Economy:
+    """One environment in each state of `grid_game`, in its order, at a time; for asking policies what they do there."""
+    firms, grids = config.num_firms, config.grids
+    sizes = (*(len(grids.firm),) * firms, len(grids.government))
+    sizes += (*(len(stocks),) * firms, *(len(budgets),) * config.num_consumers)
+    states = np.array(list(np.ndindex(*sizes)))
+    economy = Economy(config, len(states), dtype=dtype)
+    _load_states(economy, states, np.asarray(budgets, float), np.asarray(stocks, float))
+    economy.load(economy.snapshot() | {"time": np.full(len(states), time)})
+    return economy
+
+
 def _choices(config: EconomyConfig, menu: np.ndarray, act: np.ndarray) -> tuple[np.ndarray, ...]:
     """Joint actions (R, n) as the economy takes them."""
     firms, consumers = config.num_firms, config.num_consumers
