@@ -3,7 +3,8 @@
 Floors and peers come from the specification: the arithmetic of a step at 100 x 10 takes about 1.2 microseconds of a
 core at 30 GFLOP/s; the original's training manager took 9.5 s for an episode of the published size on one core of a
 shared machine (its kernels emulated), 135 environment steps a second. Compare orders of magnitude with those. Ours:
-process time of one thread, smallest of the repetitions, compiled before the clock starts.
+process time of one thread, smallest of the repetitions, compiled before the clock starts. The floor of the training
+episode is its matrix products alone, at the speed that this core multiplies such matrices with at the time.
 
     python benchmarks/rbc.py
 """
@@ -70,6 +71,26 @@ def episode_seconds() -> float:
     return process_seconds(trainer.advance, 2)
 
 
+def products_seconds(updates: int = 2) -> float:
+    """The matrix products of such an episode alone: its arithmetic over the measured speed of one of them.
+
+    With K updates each sample goes forward in the rollout and before learning; forward, and backward at twice the
+    price, in each update; and through the trunk between two.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    rows, width = 2048, 128
+    left, right = torch.rand(rows, width), torch.rand(width, width)
+    speed = 20 * 2 * rows * width**2 / process_seconds(lambda: [left @ right for _ in range(20)], 10)
+    trunk, heads, total = width**2, {"consumer": 126, "firm": 31, "government": 37}, 0.0
+    for kind, agents, private in (("consumer", 100, 11), ("firm", 10, 22), ("government", 1, 0)):
+        inner = private * width + trunk
+        forward = inner + width * heads[kind]
+        total += 2 * agents * ((2 + 3 * updates) * forward + (updates - 1) * inner)
+    return 128 * 10 * total / speed
+
+
 def main() -> None:
     """Print the tables."""
     print("environment steps a second on one core")
@@ -79,10 +100,13 @@ def main() -> None:
         if consumers == 100:
             slow = steps_per_second(consumers, firms, "float32", power=True)
             print(f"   goal {GOAL:,}, floor {1e6 / FLOOR_US:,.0f}; by powers {slow:,.0f}", end="")
+            print(f" ({single / slow:.1f} x slower)", end="")
         print()
     seconds = episode_seconds()
     print(f"training episode, 128 x (100 x 10), 10 steps, 2 PPO updates: {seconds:.2f} s")
     print(f"  the original's training manager: {PEER_EPISODE_S} s, {PEER_EPISODE_S / seconds:.1f} x")
+    floor = products_seconds()
+    print(f"  floor, its matrix products alone: {floor:.2f} s, {PEER_EPISODE_S / floor:.1f} x")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from pycrld_econ.validation.experiments import rbc_curriculum as curriculum  # noqa: E402
 from pycrld_econ.validation.experiments.config import load  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig  # noqa: E402
-from pycrld_econ.validation.experiments.rbc_original import from_original, hashed_seed  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_original import from_original, hashed_seed, to_original  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient import (  # noqa: E402
     PolicyGradientLearner,
     PolicyGradientSettings,
@@ -195,6 +195,15 @@ def test_published_configurations_are_read(case: dict[str, Any]) -> None:
     plan, length = config.curriculum, agents["firm_training_start"]
     assert plan.firm_opening == plan.government_opening == length == plan.government_begin_anneal_action
     assert plan.theta_length == agents["consumer_anneal_theta"]["exp_decay_length_in_steps"]
+    written = to_original(config)
+    assert load(RBCConfig, from_original(written)) == config
+    for part in ("agents", "world", "train"):  # the same keys and numbers, but for those that say nothing
+        silent = {"base_seed", "infinite_episodes", "should_boost_firm_reward"}
+        for key in written[part].keys() & case[part].keys():
+            theirs = case[part][key]
+            exact = isinstance(theirs, str | list | None)
+            assert written[part][key] == (theirs if exact else pytest.approx(theirs, rel=1e-12)), key
+        assert case[part].keys() - written[part].keys() <= silent
     with pytest.raises(ValueError, match=r"agents.firm_state_dim must be \d+ with"):
         from_original(case | {"agents": agents | {"firm_state_dim": 7}})
     with pytest.raises(ValueError, match="train.base_seed is missing"):

@@ -61,6 +61,20 @@ def test_draws_do_not_depend_on_lanes_threads_or_tier() -> None:
     assert len(set(reference)) == 64
 
 
+def test_arrays_of_other_types_are_told_apart() -> None:
+    """Compiled code is remembered by what decides its types: of the element, of the layout, of scalars."""
+    rule, key, expected = Lanes(lanes_rule, "add_draws", threads=1), np.array(split_seed(2**40 + 7)), sums(9)
+    for _ in range(2):
+        for out in (np.zeros(9), np.zeros(18)[::2], np.zeros(9, np.float32)):
+            rule(9, key, 50, out)
+            np.testing.assert_allclose(out, expected, rtol=1e-6 if out.dtype == np.float32 else 0)
+        fixed = np.zeros(9)
+        fixed.flags.writeable = False
+        with pytest.raises(Exception, match="(?i)modify readonly"):
+            rule(9, key, 50, fixed)
+        assert not fixed.any()
+
+
 def python(code: str, **environment: str) -> str:
     search = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     settings = {**os.environ, "PYTHONPATH": search, "PYTHONWARNINGS": "ignore", **environment}

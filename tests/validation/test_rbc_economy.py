@@ -14,7 +14,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pycrld_econ.validation.backend import Lanes
-from pycrld_econ.validation.simulators.rbc import Compat, Economy, EconomyConfig, Grids, World, rules
+from pycrld_econ.validation.simulators.rbc import (
+    Compat,
+    Economy,
+    EconomyConfig,
+    Grids,
+    World,
+    exact,
+    rules,
+)
 from pycrld_econ.validation.simulators.rbc.utility import coefficients, utility
 
 GRIDS = Grids((0.0, 1.0, 5.0), (0.0, 520.0), ((500.0, 11.0, 0.1), (1000.0, 0.0, 0.0), (2000.0, 44.0, 0.5)),
@@ -190,6 +198,57 @@ def test_impossible_actions_are_refused() -> None:
         np.testing.assert_array_equal(array, before[name])
     with pytest.raises(ValueError, match=r"snapshot\['price'\] must have shape"):
         economy.load(before | {"price": before["price"][:1]})
+
+
+LITTLE = EconomyConfig(2, 1, World(maxtime=2, initial_prices=200.0, initial_wages=1.0, initial_stocks=1.0,
+                                   initial_consumer_endowment=100.0, initial_firm_endowment=0.0, interest_rate=0.0,
+                                   production_alpha=1.0, initial_capital="unit", use_importer=False),
+                       Grids((0.0, 1.0), (0.0, 100.0), ((100.0, 1.0, 0.0), (200.0, 2.0, 0.0)),
+                             ((0.0, 0.0), (0.5, 0.5))))  # fmt: skip
+
+
+def test_backward_induction_and_policy_iteration_agree_on_a_tree() -> None:
+    tree, rng = exact.reachable_tree(LITTLE, {}, 2), np.random.default_rng(0)
+    policies = [
+        [rng.dirichlet(np.ones(size), len(level)) for size in tree.action_dims] for level in tree.levels[:-1]
+    ]
+    game, gamma = tree.game(), 0.9
+    flat = [np.concatenate([level[agent] for level in policies]) for agent in range(4)]
+    again = 1 - gamma**2  # the game begins anew after two steps
+    np.testing.assert_allclose(tree.values(policies, gamma), exact.values(game, flat, gamma)[:, 0] * again)
+    for agent in range(4):
+        chosen, best = tree.best_response(policies, agent, gamma)
+        assert best == pytest.approx(exact.best_response(game, flat, agent, gamma)[1][0] * again)
+        replaced = [
+            [np.eye(size)[actions] if k == agent else level[k] for k, size in enumerate(tree.action_dims)]
+            for level, actions in zip(policies, chosen, strict=True)
+        ]
+        assert tree.values(replaced, gamma)[agent] == pytest.approx(best)
+        assert best >= tree.values(policies, gamma)[agent]
+
+
+def test_what_the_last_step_is_good_for() -> None:
+    """Nobody works in it and everybody buys all they can; what firms and the government post changes nothing."""
+    tree = exact.reachable_tree(LITTLE, {}, 2)
+    uniform = [
+        [np.full((len(level), size), 1 / size) for size in tree.action_dims] for level in tree.levels[:-1]
+    ]
+    menu = exact.consumer_actions(LITTLE)  # units, hours, employer
+    for consumer in (0, 1):
+        last = menu[tree.best_response(uniform, consumer, 1.0)[0][-1]]
+        assert not last[:, 1].any()
+        stock, budget = tree.levels[1][:, 2], tree.levels[1][:, 6 + consumer]
+        assert (last[(stock > 0) & (budget > 0), 0] == 1).all()
+    for agent in (2, 3):
+        assert not tree.best_response(uniform, agent, 1.0)[0][-1].any()  # all equally good: the first
+
+
+def test_a_game_of_prices_is_a_grid_of_one_stock_and_one_budget() -> None:
+    idle = replace(LITTLE, grids=replace(LITTLE.grids, hours=(0.0,)))
+    game = exact.grid_game(idle, budgets=np.array([150.0]), stocks=np.array([1.0]))
+    assert game.rewards.shape == (4, 4, 4 * 4) and (game.transition().max(-1) == 1).all()
+    posted = np.ravel_multi_index(tuple(game.joint_actions[:, 2:].T), (2, 2))
+    np.testing.assert_array_equal(game.successors[..., 0], np.broadcast_to(posted, (4, 16)))
 
 
 def digest(device: str) -> str:

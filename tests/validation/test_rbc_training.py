@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +16,23 @@ pytest.importorskip("dacite")
 
 import torch  # noqa: E402
 
-from pycrld_econ.validation.experiments import (
+from pycrld_econ.validation.backend import kernel_ptx  # noqa: E402
+from pycrld_econ.validation.experiments import (  # noqa: E402
     commands,
     loop,
     rbc,
     rbc_best_response,
     rbc_curriculum,
     rbc_files,
-)  # noqa: E402
-from pycrld_econ.validation.experiments.config import load  # noqa: E402
+)
+from pycrld_econ.validation.experiments.config import load, read_mapping  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_original import from_original, to_original  # noqa: E402
+from pycrld_econ.validation.learners import rbc_draw_rules  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
-from pycrld_econ.validation.learners.rbc_players import Players, features  # noqa: E402
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, World  # noqa: E402
+from pycrld_econ.validation.learners.rbc_players import CounterDraws, Deviator, Players, features  # noqa: E402
+from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Grids, World, rules  # noqa: E402
 
 CONFIG = RBCConfig(
     1,
@@ -86,6 +92,34 @@ def test_types_learn_when_it_is_their_time() -> None:
         assert moved == expected
 
 
+def test_turns_and_lists_say_who_learns() -> None:
+    turns = Curriculum(training_schedule_mod=3, consumer_mod_threshold=1, government_training_start=2)
+    learns = [[turns.trains(episode, kind) for kind in TYPES] for episode in range(4)]
+    assert learns == [[True, False, False], [True, False, False], [False, True, True], [True, False, True]]
+    lists = Curriculum(firm_training_list=((1, 3), (5, 6)), consumer_training_list=())
+    assert [e for e in range(8) if lists.trains(e, "firm")] == [1, 2, 5]
+    assert not any(lists.trains(e, "consumer") for e in range(8))
+    with pytest.raises(ValueError, match=r"firm_training_list must have pairs \(first, end\)"):
+        Curriculum(firm_training_list=((3, 3),))
+
+
+def test_types_can_be_frozen(tmp_path: Path) -> None:
+    """They play one row, do not learn, and leave no policies; others respond to them."""
+    plan = replace(CONFIG.curriculum, firm_default_action=17, government_default_action=7, firm_opening=2)
+    config = replace(CONFIG, curriculum=plan, train=replace(CONFIG.train, num_episodes=2))
+    trainer = RBCTrainer(config, folder=tmp_path)
+    loop.train(trainer, tmp_path, config)
+    for kind, row in (("firm", 17), ("government", 7)):
+        assert (rbc_files.load_episode(tmp_path / f"episode_1_{kind}.npz")["actions"] == row).all()
+        assert not list((tmp_path / rbc_files.MODELS).glob(f"{kind}*"))
+    found = rbc_best_response.responses(tmp_path, "latest", ["consumer"], 1)
+    assert [gain.kind for gain in found.gains] == ["consumer"]
+    with pytest.raises(ValueError, match="agent type must be one that has a policy, got 'firm'"):
+        rbc_best_response.responses(tmp_path, "latest", ["firm"], 1)
+    with pytest.raises(ValueError, match=r"firm_default_action must be in 0 ... 29, got 30"):
+        replace(config, curriculum=replace(plan, firm_default_action=30))
+
+
 def test_frozen_numbers_repeat_themselves() -> None:
     config = replace(CONFIG, train=replace(CONFIG.train, compat_frozen_rng=True),
                      curriculum=replace(CONFIG.curriculum, firm_opening=0, government_opening=0))  # fmt: skip
@@ -97,6 +131,102 @@ def test_frozen_numbers_repeat_themselves() -> None:
         trainer.economy.reset()
         taken = trainer.players.play(trainer.economy, trainer.generator, None, trainer.frozen).actions["firm"]
         assert bool((taken == taken[:, :1]).all()) is frozen
+
+
+COUNTED = replace(
+    CONFIG,
+    economy=replace(CONFIG.economy, world=replace(CONFIG.economy.world, maxtime=2)),
+    train=replace(CONFIG.train, batch_size=2, num_episodes=2, hidden=4, counter_draws=True),
+    curriculum=replace(CONFIG.curriculum, firm_training_start=0, firm_opening=0, government_opening=0),
+)
+
+
+def test_draws_by_a_counter_have_the_right_frequencies() -> None:
+    config = replace(CONFIG.economy, world=replace(CONFIG.economy.world, maxtime=1))
+    players, n = Players(config, 10, 8, seed=5), 4000
+    with torch.no_grad():
+        for policy in players.policies.values():
+            policy.fc1.weight.zero_()
+            for head in policy.heads():
+                head.bias.normal_(generator=torch.Generator().manual_seed(1))
+    economy = Economy(config, n, seed=9)
+    now = features(economy, 10)
+    taken = players.play(economy, CounterDraws(9)).actions
+    for kind, policy in players.policies.items():
+        with torch.no_grad():
+            wanted = policy.probabilities(policy(now[kind].public[:1], now[kind].private[:1])[0])[0, 0]
+        parts = wanted.split(list(policy.shape.heads))
+        for head, probability in enumerate(parts):
+            rows = taken[kind][:, 0, :, head].flatten()
+            found = torch.bincount(rows, minlength=len(probability)) / len(rows)
+            assert (found - probability).abs().max() < 5 * 0.5 / len(rows) ** 0.5
+    few = players.play(Economy(config, 3, seed=9), CounterDraws(9)).actions
+    assert all(torch.equal(few[kind], taken[kind][:3]) for kind in TYPES)
+
+
+def trained(device: str) -> str:
+    """What two episodes of training gave, as text: rewards, actions, and where the policies went."""
+    trainer = RBCTrainer(COUNTED, device)
+    rows = [trainer.advance() for _ in range(2)]
+    rows.append(
+        {kind: float(policy.fc1.weight.detach().sum()) for kind, policy in trainer.players.policies.items()}
+    )
+    return " ".join(f"{value:.4e}" for row in rows for value in row.values())
+
+
+def test_training_on_cuda_is_training_on_the_processor() -> None:
+    """In numba's simulator, with torch on the processor: the same kernels, the same tensors."""
+    code = "import sys; sys.path[:0] = [{!r}]; import test_rbc_training as t; print(t.trained('cuda'))"
+    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
+        capture_output=True,
+        text=True,
+        env=settings,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == trained("cpu")
+
+
+def test_kernels_of_training_compile_to_ptx() -> None:
+    pytest.importorskip("numba_cuda", reason="PTX OF THE ECONOMY NOT CHECKED: pip install 'numba-cuda[cu13]'")
+    economy, key = Economy(CONFIG.economy, 2), np.zeros(2, np.int64)
+    choices = economy.choices()
+    step = (economy.constants, economy.state, choices, economy._outcome, key)
+    assert ".visible .entry" in kernel_ptx(rules, "step", step, (9, 0))
+    logits = rbc_draw_rules.Preferences(
+        *(np.zeros((2, n, m), np.float32) for n, m in ((3, 29), (2, 30), (1, 36)))
+    )
+    drawn = (logits, choices, economy.state.clock, np.zeros(3, np.int64), key)
+    assert ".visible .entry" in kernel_ptx(rbc_draw_rules, "draw", drawn, (9, 0))
+
+
+@pytest.mark.cuda
+def test_training_on_a_gpu() -> None:
+    """Rewards of the first episode, before single precision parts the ways."""
+    one, other = RBCTrainer(COUNTED), RBCTrainer(COUNTED, "cuda")
+    for (name, here), there in zip(one.advance().items(), other.advance().values(), strict=True):
+        assert there == pytest.approx(here, rel=1e-4), name
+
+
+def test_an_absent_gpu_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        commands.train(["rbc", "open", "--device", "cuda"])
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and "device='cuda' needs an NVIDIA GPU" in error and error.count("\n") == 1
+    with pytest.raises(SystemExit):
+        commands.train(["rbc", "open", "--device", "tpu"])
+    assert "device must be one of cpu, cuda, got 'tpu'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_penalties_grow_with_debts() -> None:
@@ -130,6 +260,18 @@ def test_files_have_the_published_shapes(tmp_path: Path) -> None:
             "consumption_choices": (11, 1), "work_choices": (5, 1), "price_and_wage": (30, 3), "tax_choices": (36, 2)
         }  # fmt: skip
     assert (tmp_path / "action_arrays.pickle").exists()
+    assert not (tmp_path / rbc.ORIGINAL).exists()  # networks of eight units were not published
+    with pytest.raises(ValueError, match="no words for this run: train.hidden"):
+        to_original(CONFIG)
+
+
+def test_runs_say_what_they_are_in_the_published_form(tmp_path: Path) -> None:
+    config = replace(CONFIG, train=replace(CONFIG.train, hidden=128, num_episodes=1))
+    loop.train(RBCTrainer(config, folder=tmp_path), tmp_path, config)
+    read = from_original(read_mapping(tmp_path / rbc.ORIGINAL))
+    assert load(RBCConfig, read).curriculum == config.curriculum
+    again = RBCTrainer(load(RBCConfig, read)).advance()
+    assert again == RBCTrainer(config).advance()
 
 
 def test_policies_come_back(tmp_path: Path) -> None:
@@ -232,17 +374,127 @@ def test_best_responses_find_what_is_left_to_gain() -> None:
     assert torch.equal(players.policies["consumer"].fc1.weight, others)
     with pytest.raises(ValueError, match="agent type must be one of consumer, firm, government, got 'bank'"):
         rbc_best_response.best_response(config, players, "bank", 1)
+    with pytest.raises(ValueError, match=r"agent must be in 0 ... 1 for firm, got 2"):
+        rbc_best_response.best_response(config, players, "firm", 1, agent=2)
+
+
+def test_one_agent_deviates_alone() -> None:
+    """One firm learns; the other, and all random numbers, stay as they are."""
+    config = replace(CONFIG, train=replace(CONFIG.train, batch_size=32, lr=0.02, firm_reward_scale=1000.0))
+    players = Players(config.economy, 10, 8, seed=1)
+    with torch.no_grad():
+        players.policies["firm"].fc3.bias[0] += 8.0
+    before = {name: value.clone() for name, value in players.policies["firm"].state_dict().items()}
+    found = rbc_best_response.best_response(config, players, "firm", 20, every=10, agent=1)
+    assert found.gain > 3 * found.error > 0 and found.who == "firm 1"
+    torch.testing.assert_close(players.policies["firm"].state_dict(), before, rtol=0, atol=0)
+    other = Players(config.economy, 10, 8, seed=7).policies["firm"]
+    episodes = []
+    for deviator in (None, Deviator("firm", 1, other)):
+        economy = Economy(config.economy, 3)
+        episodes.append(players.play(economy, torch.Generator().manual_seed(0), deviator=deviator))
+    first = [episode.actions["firm"][:, 0, :, 0] for episode in episodes]
+    assert torch.equal(first[0][:, 0], first[1][:, 0]) and not torch.equal(first[0][:, 1], first[1][:, 1])
+    one, two = (episode.actions["consumer"][:, 0] for episode in episodes)
+    assert torch.equal(one, two)
+
+
+LITTLE = EconomyConfig(
+    2, 1, World(maxtime=2, initial_prices=200.0, initial_wages=1.0, initial_stocks=1.0, interest_rate=0.0,
+                initial_consumer_endowment=100.0, initial_firm_endowment=0.0, production_alpha=1.0,
+                initial_capital="unit", use_importer=False),
+    Grids((0.0, 1.0), (0.0, 100.0), ((100.0, 1.0, 0.0), (200.0, 2.0, 0.0)), ((0.0, 0.0), (0.5, 0.5))),
+)  # fmt: skip
+
+
+def test_learned_responses_stay_below_exact_ones() -> None:
+    """In an economy small enough to be a tree; the same policies give the same rewards, sampled and exact."""
+    config = replace(CONFIG, economy=LITTLE,
+                     train=Train(batch_size=32, lr=0.05, entropy=0.0, consumer_reward_scale=1.0, hidden=8))  # fmt: skip
+    players = Players(config.economy, 10, 8, seed=3)
+    before, gain = rbc_best_response.exact_gains(players, 2)
+    samples = rbc_best_response.measured(config, players, "consumer", 5, n_envs=2000)
+    assert abs(samples.mean() - before[:2].mean()) < 5 * samples.std() / 2000**0.5
+    found = rbc_best_response.best_response(config, players, "consumer", 30, agent=1)
+    assert 0.5 * gain[1] < found.gain < gain[1] + 4 * found.error
 
 
 def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
-    assert rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "0", "latest"]) == 0
+    command = rbc_best_response.best_response_command
+    place = ["--experiment-dir", str(tmp_path.parent)]
+    few = ["--ep-strs", "0", "latest", "--agents", "1", "2", "--checkpoint-model", "2"]
+    assert command([tmp_path.name, "3", *place, *few]) == 0
     text = capsys.readouterr().out
-    assert text.count("epsilon of the equilibrium") == 2 and text.count("gain") == 6
-    assert (tmp_path / "br_consumer_output.txt").read_text().count("\n") == 2
+    assert text.count("epsilon of the equilibrium") == 2 and text.count("gain") == 2 * (3 + 3)
+    assert text.count("consumer 2") == text.count("firm 1") == 2 and "of its range in training" in text
+    assert (tmp_path / "br_consumer_output.txt").read_text().count("\n") == 2 * 3
+    rows = (tmp_path / rbc_best_response.TABLE).read_text().splitlines()
+    assert len(rows) == 1 + 2 * 6 and rows[0].startswith("checkpoint,type,agent,before,after,gain,error,low")
+    for kind in TYPES:
+        kept = {path.name for path in (tmp_path / f"br{kind}").glob("episode_*")}
+        assert kept == {f"episode_{k}_{other}.npz" for k in (0, 2) for other in TYPES}
+        assert (tmp_path / f"br{kind}" / rbc_files.MODELS / f"{kind}_policy_2.pt").exists()
+    for wrong, message in (
+        (["2", "--ep-strs", "0", "9"], "does not exist; episodes with policies: 0, 3, 5, latest"),
+        (["2", "--agents", "3"], "agents must be in 0 ... 2, got 3"),
+        (["0"], "EPISODES must be at least 1, got 0"),
+    ):
+        with pytest.raises(SystemExit):
+            command([str(tmp_path), *wrong])
+        output = capsys.readouterr()
+        assert message in output.err and output.err.count("\n") == 1 and not output.out
+    assert (tmp_path / rbc_best_response.TABLE).read_text().splitlines() == rows
     with pytest.raises(SystemExit):
-        rbc_best_response.best_response_command([str(tmp_path), "2", "--ep-strs", "9"])
-    assert "does not exist; episodes with policies: 0, 3, 5, latest" in capsys.readouterr().err
+        command([str(tmp_path / "nowhere"), "2"])
+    assert "hparams.yaml" in capsys.readouterr().err
+
+
+def test_damaged_runs_end_in_one_line_and_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["train.num_episodes=2", "train.batch_size=2", "economy.world.maxtime=2", "train.hidden=4"]
+    train = ["rbc", "open", "--size", "small", *few, "--out", "run"]
+    assert commands.train(train) == 0
+    run = Path("run")
+    policy, metrics = run / rbc_files.MODELS / "firm_policy_latest.pt", run / loop.METRICS
+    whole = {path: path.read_bytes() for path in (policy, metrics)}
+
+    def refused(command, arguments: list[str], message: str) -> None:
+        there = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            command(arguments)
+        output = capsys.readouterr()
+        assert (
+            left.value.code == 2 and message in output.err and output.err.count("\n") == 1 and not output.out
+        )
+        assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == there
+
+    refused(commands.train, [*train, "train.lr=0.5"], "run holds a run of another configuration: train.lr")
+    respond = rbc_best_response.best_response_command
+    refused(
+        respond,
+        ["run", "1", "--ep-strs", "latest", "7"],
+        "does not exist; episodes with policies: 0, 1, latest",
+    )
+    policy.write_bytes(whole[policy][:300])
+    refused(respond, ["run", "1"], "firm_policy_latest.pt cannot be read")
+    policy.write_bytes((run / rbc_files.MODELS / "consumer_policy_latest.pt").read_bytes())
+    refused(respond, ["run", "1"], "does not fit this policy")
+    metrics.write_bytes(whole[metrics].replace(b",", b";"))
+    refused(commands.evaluate, ["run"], "metrics.csv must begin with a row of names")
+    metrics.write_bytes(whole[metrics] + b"3,1.0\n")
+    refused(commands.evaluate, ["run"], "metrics.csv must have 11 numbers in row 4")
+    metrics.write_bytes(whole[metrics] + b"3,1.0")  # being written
+    assert commands.evaluate(["run"]) == 0
+    data = rbc_files.load_episode(run / "episode_1_firm.npz")
+    np.savez(run / "episode_1_firm.npz", **data | {"rewards": data["rewards"][:, :1]})
+    with pytest.raises(ValueError, match="episode_1_firm.npz has states of shape .* they disagree"):
+        rbc_files.load_episode(run / "episode_1_firm.npz")
+    (run / loop.HPARAMS).write_text("seed: 1\neconomy: {moon: 2}\n")
+    refused(respond, ["run", "1"], "unknown key moon")
 
 
 def test_checkpoints_are_a_game(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """One source, two targets: plain Python rules on processor threads or CUDA, with counter-based random numbers."""
 
-from pycrld_econ.validation.backend.memory import as_torch, to_device, to_host
+from pycrld_econ.validation.backend.memory import as_torch, fill, from_torch, to_device, to_host, torch_device
 from pycrld_econ.validation.backend.philox import philox, uniform
 from pycrld_econ.validation.backend.targets import (
     Lanes,
@@ -15,10 +15,13 @@ __all__ = [
     "as_torch",
     "check_device",
     "cuda_is_simulated",
+    "fill",
+    "from_torch",
     "kernel_ptx",
     "philox",
     "split_seed",
     "to_device",
     "to_host",
+    "torch_device",
     "uniform",
 ]

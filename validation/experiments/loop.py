@@ -268,10 +268,27 @@ def _board(run: Path, done: int) -> Any:
 
 
 def read_metrics(run: str | Path) -> dict[str, list[float]]:
-    """The numbers of all updates of a run, by name, with `update` for their numbers."""
-    with (Path(run) / METRICS).open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
-    return {name: [float(row[k]) for row in rows] for k, name in enumerate(names)}
+    """The numbers of all updates of a run, by name, with `update` for their numbers.
+
+    Raises
+    ------
+    ValueError
+        If the file has no header or a row that does not fit it. A last row that is being written is left out.
+    """
+    path = Path(run) / METRICS
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = [line for line in file if line.endswith("\n")]
+    names, *rows = csv.reader(lines) if lines else [[]]
+    if names[:1] != ["update"]:
+        raise ValueError(f"{path} must begin with a row of names, update first, got {','.join(names)[:80]!r}")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for number, row in enumerate(rows, start=2):
+        try:
+            for name, word in zip(names, row, strict=True):
+                found[name].append(float(word))
+        except ValueError:
+            raise ValueError(f"{path} must have {len(names)} numbers in row {number}, got {row}") from None
+    return found
 
 
 @contextmanager

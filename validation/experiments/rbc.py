@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,23 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pycrld_econ.validation.backend import torch_device
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
-from pycrld_econ.validation.experiments.config import layered, load, read_mapping
+from pycrld_econ.validation.experiments.config import dump, layered, load, read_mapping
 from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum
-from pycrld_econ.validation.experiments.rbc_original import from_original, is_original
+from pycrld_econ.validation.experiments.rbc_original import from_original, is_original, to_original
 from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.policy_gradient import (
+    PART,
     PolicyGradientLearner,
     PolicyGradientSettings,
     Samples,
     discounted_returns,
 )
-from pycrld_econ.validation.learners.rbc_players import Episode, Players
+from pycrld_econ.validation.learners.rbc_players import CounterDraws, Episode, Players
 from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig
 
 CONFIGURATIONS = Path(__file__).with_name("rbc.yaml")
 SIZES = ("small", "published")
+ORIGINAL = "hparams_original.yaml"
+WHOLE = 1 << 20  # samples whose gradient a GPU computes at once
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,11 @@ class Train:
         Penalties on debts at the end: first coefficient, and its growth with the mean debt.
     consumer_penalty_scale, firm_penalty_scale : float
         What debts are divided by.
+    lagr_num_steps : int
+        Episodes between two changes of the coefficients, at least 1.
+    counter_draws : bool
+        Actions are drawn by a counter, in one kernel for all types, instead of by torch: the same numbers on every
+        device. On cuda always.
     compat_frozen_rng : bool
         Firms and the government act by one random number for each environment and agent in the whole run, as the
         original's did by mistake.
@@ -94,11 +104,13 @@ class Train:
     firm_noponzi_eta: float = 0.0
     consumer_penalty_scale: float = 1.0
     firm_penalty_scale: float = 100.0
+    lagr_num_steps: int = 1
+    counter_draws: bool = False
     compat_frozen_rng: bool = False
     compat_returns: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "num_episodes", "digit_representation_size", "hidden"):
+        for name in ("batch_size", "num_episodes", "digit_representation_size", "hidden", "lagr_num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("save_dense_every", "save_model_every"):
@@ -150,6 +162,17 @@ class RBCConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**62:
             raise ValueError(f"seed must be in [0, 2**62), got {self.seed}")
+        menus = {"firm": self.economy.grids.firm, "government": self.economy.grids.government}
+        for kind, row in self.curriculum.defaults().items():
+            if row >= len(menus[kind]):
+                raise ValueError(f"{kind}_default_action must be in 0 ... {len(menus[kind]) - 1}, got {row}")
+
+
+def players_of(config: RBCConfig, seed: int = 0) -> Players:
+    """Fresh players for a run."""
+    train = config.train
+    sizes = (train.digit_representation_size, train.hidden)
+    return Players(config.economy, *sizes, seed, config.curriculum.defaults())
 
 
 @cache
@@ -175,23 +198,25 @@ class RBCTrainer:
     config : RBCConfig
         The run.
     device : str
-        cpu; the networks are small and the economy is fast.
+        cpu or cuda, of economy and networks. On cuda an episode stays there until it is over.
     folder : Path, optional
         Where dense episodes and policies go; None: nowhere.
     """
 
     def __init__(self, config: RBCConfig, device: str = "cpu", folder: Path | None = None) -> None:
-        if device != "cpu":
-            raise ValueError(f"device must be cpu: training on CUDA is not there yet, got {device!r}")
         self.config, self.folder, self.done = config, folder, 0
         train, economy = config.train, config.economy
-        self.economy = Economy(economy, train.batch_size, config.seed)
-        self.players = Players(economy, train.digit_representation_size, train.hidden, config.seed)
+        self.economy = Economy(economy, train.batch_size, config.seed, device=device)
+        self.device = torch_device(device)
+        self.players = players_of(config, config.seed).to(self.device)
+        part = PART if self.device == "cpu" else WHOLE
         self.learners = {
-            kind: PolicyGradientLearner(policy, train.settings(kind))
+            kind: PolicyGradientLearner(policy, train.settings(kind), part)
             for kind, policy in self.players.policies.items()
         }
         self.generator = torch.Generator().manual_seed(config.seed)
+        counted = train.counter_draws or device == "cuda"
+        self.draws = CounterDraws(config.seed, train.compat_frozen_rng) if counted else self.generator
         self.coefficients = {"consumer": train.consumer_noponzi_start, "firm": train.firm_noponzi_start}
         self.frozen = self._frozen() if train.compat_frozen_rng else None
 
@@ -209,16 +234,19 @@ class RBCTrainer:
         """What is closed in this episode."""
         plan, grids = self.config.curriculum, self.config.economy.grids
         return {
-            "firm": torch.from_numpy(plan.firm_mask(self.done, np.array(grids.firm))),
-            "government": torch.from_numpy(plan.government_mask(self.done, np.array(grids.government))),
+            "firm": self._there(plan.firm_mask(self.done, np.array(grids.firm))),
+            "government": self._there(plan.government_mask(self.done, np.array(grids.government))),
         }
+
+    def _there(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
     def advance(self) -> dict[str, float]:
         """Play an episode, save what is due, then learn from it."""
         masks = self.masks()
         self.economy.reset(self.config.curriculum.theta_coefficient(self.done))
         dense = self._due(self.config.train.save_dense_every)
-        episode = self.players.play(self.economy, self.generator, masks, self.frozen, keep_states=dense)
+        episode = self.players.play(self.economy, self.draws, masks, self.frozen, keep_states=dense)
         self._complete(episode)
         if self.folder is not None:
             self._save(episode, dense)
@@ -254,11 +282,13 @@ class RBCTrainer:
             rbc_files.save_models(self.folder, self.done, self.players)
         if not (self.folder / "action_arrays.npz").exists():
             rbc_files.save_menus(self.folder, self.config.economy)
+            with contextlib.suppress(ValueError):  # what the published form has no words for has no such file
+                dump(to_original(self.config), self.folder / ORIGINAL)
 
     def _learn(self, kind: str, episode: Episode, mask: Tensor | None) -> None:
         train = self.config.train
         scale = getattr(train, f"{kind}_reward_scale")
-        rewards = torch.from_numpy(np.asarray(episode.rewards[kind], dtype=np.float32)) / scale
+        rewards = self._there(np.asarray(episode.rewards[kind], dtype=np.float32)) / scale
         returns = discounted_returns(rewards, train.gamma, not train.compat_returns)
         samples = Samples(
             episode.public.flatten(0, 1),
@@ -269,7 +299,7 @@ class RBCTrainer:
         )
         weight = train.entropy * self.config.curriculum.entropy_coefficient(self.done, kind)
         self.learners[kind].update(samples, weight)
-        if kind in self.coefficients:
+        if kind in self.coefficients and self.done % train.lagr_num_steps == 0:
             self.coefficients[kind] = rbc_curriculum.next_coefficient(
                 self.coefficients[kind],
                 episode.budgets[kind],
@@ -301,9 +331,9 @@ class RBCTrainer:
 def summary(config: EconomyConfig, episode: Episode) -> dict[str, float]:
     """Means over environments, steps and agents: rewards by type, then what was done."""
     grids = config.grids
-    firm = np.array(grids.firm)[episode.actions["firm"][..., 0].numpy()]
-    taxes = np.array(grids.government)[episode.actions["government"][..., 0].numpy()]
-    hours = np.array(grids.hours)[episode.actions["consumer"][..., config.num_firms].numpy()]
+    firm = np.array(grids.firm)[episode.actions["firm"][..., 0].cpu().numpy()]
+    taxes = np.array(grids.government)[episode.actions["government"][..., 0].cpu().numpy()]
+    hours = np.array(grids.hours)[episode.actions["consumer"][..., config.num_firms].cpu().numpy()]
     found = {f"{kind}_reward": episode.rewards[kind].mean() for kind in TYPES}
     found |= {"price": firm[..., 0].mean(), "wage": firm[..., 1].mean(), "hours": hours.mean()}
     found |= {"consumption": episode.consumption.mean(), "exported": episode.exported.mean()}

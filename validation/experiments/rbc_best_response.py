@@ -1,8 +1,9 @@
-"""How much one type could still gain: approximate best responses to trained policies.
+"""How much one type, or one agent, could still gain: approximate best responses to trained policies.
 
-A copy of one type's policy goes on learning by policy gradient while the others play their fixed ones. Its reward is
-measured before, and after each so many episodes, in fresh episodes with the same random numbers, so that differences
-are not those of luck. The gain is a lower bound of what a true best response gains: epsilon of the equilibrium.
+A copy of one type's policy goes on learning by policy gradient while the others play their fixed ones; or the copy is
+that of a single agent, and the others of its type stay as they are too. Its reward is measured before, and after each
+so many episodes, in fresh episodes with the same random numbers, so that differences are not those of luck. The gain is
+a lower bound of what a true best response gains: epsilon of the equilibrium.
 
 M. Curry, A. Trott, S. Phade, Y. Bai, S. Zheng, arXiv 2201.01163, section 5.
 """
@@ -10,63 +11,35 @@ M. Curry, A. Trott, S. Phade, Y. Bai, S. Zheng, arXiv 2201.01163, section 5.
 from __future__ import annotations
 
 import argparse
+import copy
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pycrld_econ.validation.bridge.checkpoints_game import EmpiricalGame, empirical_game
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
 from pycrld_econ.validation.experiments.loop import HPARAMS
-from pycrld_econ.validation.experiments.rbc import RBCConfig
+from pycrld_econ.validation.experiments.rbc import RBCConfig, players_of
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses, table, training_ranges
 from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
     Samples,
     discounted_returns,
 )
-from pycrld_econ.validation.learners.rbc_players import Episode, Players
+from pycrld_econ.validation.learners.rbc_players import Deviator, Episode, Players, features
 from pycrld_econ.validation.simulators.rbc import Economy
+from pycrld_econ.validation.simulators.rbc.exact import Tree, economy_at, reachable_tree
 
 ENTROPY = 0.1  # of the weight in training
-BAND = 1.96  # standard errors
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What a type gained by learning against fixed others.
-
-    Attributes
-    ----------
-    kind : str
-        Who.
-    before, after : float
-        Mean reward of an agent and step, of the first policy and of the best one found, in episodes that were not used
-        to find it.
-    gain, error : float
-        Their difference, and its standard error over environments (paired).
-    episodes : int
-        Episodes after which it was best; 0: learning never helped.
-    """
-
-    kind: str
-    before: float
-    after: float
-    gain: float
-    error: float
-    episodes: int
-
-    def __str__(self) -> str:
-        """One line."""
-        low, high = self.gain - BAND * self.error, self.gain + BAND * self.error
-        return (
-            f"{self.kind:<11} before {self.before:12.5g}  after {self.after:12.5g}  gain {self.gain:11.4g} "
-            f"[{low:.4g}, {high:.4g}]  ({self.gain / max(abs(self.before), 1e-12):.2%})  at episode {self.episodes}"
-        )
+FRESH = 256  # environments of a measurement, at least
 
 
 def rewards_of(config: RBCConfig, episode: Episode) -> dict[str, np.ndarray]:
@@ -77,152 +50,228 @@ def rewards_of(config: RBCConfig, episode: Episode) -> dict[str, np.ndarray]:
     return dict(episode.rewards) | {"government": welfare}
 
 
-def measured(config: RBCConfig, players: Players, kind: str, seed: int) -> np.ndarray:
-    """Mean reward of a type in each environment, with the random numbers of `seed`."""
-    economy = Economy(config.economy, config.train.batch_size, seed)
+def measured(
+    config: RBCConfig,
+    players: Players,
+    kind: str,
+    seed: int,
+    deviator: Deviator | None = None,
+    n_envs: int | None = None,
+) -> np.ndarray:
+    """Mean reward of a type, or of the one who deviates, in each environment, with the random numbers of `seed`."""
+    economy = Economy(config.economy, n_envs or config.train.batch_size, seed)
     economy.reset()
     generator = torch.Generator().manual_seed(seed)
-    return rewards_of(config, players.play(economy, generator))[kind].mean((1, 2))
+    rewards = rewards_of(config, players.play(economy, generator, deviator=deviator))[kind]
+    return rewards.mean((1, 2)) if deviator is None else rewards[:, :, deviator.agent].mean(1)
 
 
-def best_response(
-    config: RBCConfig, players: Players, kind: str, episodes: int, every: int = 20, seed: int = 0
-) -> Gain:
-    """Let one type learn against the others.
+class Responder:
+    """Somebody who learns while all others stay as they are.
 
     Parameters
     ----------
     config : RBCConfig
         Of the run; learning is by policy gradient with its `lr` and a tenth of its entropy.
     players : Players
-        The trained policies; that of `kind` is changed.
+        The trained policies; that of `kind` is changed if the whole type learns.
     kind : str
         consumer, firm or government.
+    agent : int, optional
+        Who learns alone, with a copy of the policy. None: all of the type, with one policy.
+    seed : int
+        Of learning and measuring.
+    """
+
+    def __init__(
+        self, config: RBCConfig, players: Players, kind: str, agent: int | None = None, seed: int = 0
+    ) -> None:
+        if kind not in TYPES:
+            raise ValueError(f"agent type must be one of {', '.join(TYPES)}, got {kind!r}")
+        if kind in players.defaults:
+            raise ValueError(
+                f"agent type must be one that has a policy, got {kind!r}, which plays one action always"
+            )
+        size = sizes(config)[kind]
+        if agent is not None and not 0 <= agent < size:
+            raise ValueError(f"agent must be in 0 ... {size - 1} for {kind}, got {agent}")
+        self.config, self.players, self.kind, self.agent, self.seed = config, players, kind, agent, seed
+        self.policy = players.policies[kind] if agent is None else copy.deepcopy(players.policies[kind])
+        self.deviator = None if agent is None else Deviator(kind, agent, self.policy)
+        train = config.train
+        settings = replace(train.settings(kind), learning_rate=train.lr, ppo=False)
+        self.learner = PolicyGradientLearner(self.policy, settings)
+        self.economy = Economy(config.economy, train.batch_size, seed)
+        self.generator = torch.Generator().manual_seed(seed + 1)
+
+    def learn(self, keep_states: bool = False) -> Episode:
+        """Play an episode and learn from it."""
+        train = self.config.train
+        self.economy.reset()
+        episode = self.players.play(
+            self.economy, self.generator, keep_states=keep_states, deviator=self.deviator
+        )
+        episode.rewards = rewards_of(self.config, episode)
+        rewards = torch.from_numpy(np.asarray(episode.rewards[self.kind], dtype=np.float32))
+        scaled = rewards / getattr(train, f"{self.kind}_reward_scale")
+        returns = discounted_returns(scaled, train.gamma, not train.compat_returns)
+        own = (episode.private[self.kind], episode.actions[self.kind], returns)
+        if self.agent is not None:
+            own = tuple(part[:, :, self.agent : self.agent + 1] for part in own)  # type: ignore[assignment]
+        parts = (part.flatten(0, 1) for part in (episode.public, *own))
+        self.learner.update(Samples(*parts), ENTROPY * train.entropy)
+        return episode
+
+    def copied(self) -> dict[str, Tensor]:
+        """The policy's parameters now."""
+        return {name: tensor.clone() for name, tensor in self.policy.state_dict().items()}
+
+    def worth(self, stream: int, policy: dict[str, Tensor] | None = None) -> np.ndarray:
+        """Reward in each of the fresh environments of a stream of random numbers, of the present or a given policy."""
+        if policy is not None:
+            self.policy.load_state_dict(policy)
+        n_envs = max(FRESH, self.config.train.batch_size)
+        return measured(self.config, self.players, self.kind, self.seed + stream, self.deviator, n_envs)
+
+
+def sizes(config: RBCConfig) -> dict[str, int]:
+    """Number of agents of each type."""
+    return {"consumer": config.economy.num_consumers, "firm": config.economy.num_firms, "government": 1}
+
+
+def best_response(
+    config: RBCConfig,
+    players: Players,
+    kind: str,
+    episodes: int,
+    every: int = 20,
+    seed: int = 0,
+    agent: int | None = None,
+    folder: Path | None = None,
+    save_every: int = 100,
+) -> Gain:
+    """Let one type, or one agent, learn against the others.
+
+    Parameters
+    ----------
+    config, players, kind, agent, seed
+        As for `Responder`.
     episodes : int
         To learn from, at least 1.
     every : int
         Episodes between two measurements.
-    seed : int
-        Of learning and measuring.
-    """
-    if kind not in TYPES:
-        raise ValueError(f"agent type must be one of {', '.join(TYPES)}, got {kind!r}")
-    if episodes < 1 or every < 1:
-        raise ValueError(f"episodes and every must be at least 1, got {episodes} and {every}")
-    train = config.train
-    settings = replace(train.settings(kind), learning_rate=train.lr, ppo=False)
-    learner = PolicyGradientLearner(players.policies[kind], settings)
-    economy = Economy(config.economy, train.batch_size, seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    before = measured(config, players, kind, seed + 2)
-    best, best_at = before, 0
-    first_policy = {name: tensor.clone() for name, tensor in players.policies[kind].state_dict().items()}
-    best_policy = first_policy
-    for k in range(1, episodes + 1):
-        economy.reset()
-        episode = players.play(economy, generator)
-        rewards = torch.from_numpy(np.asarray(rewards_of(config, episode)[kind], dtype=np.float32))
-        scaled = rewards / getattr(train, f"{kind}_reward_scale")
-        returns = discounted_returns(scaled, train.gamma, not train.compat_returns)
-        parts = (episode.public, episode.private[kind], episode.actions[kind], returns)
-        learner.update(Samples(*(part.flatten(0, 1) for part in parts)), ENTROPY * train.entropy)
-        if k % every == 0 or k == episodes:
-            now = measured(config, players, kind, seed + 2)
-            if now.mean() > best.mean():
-                best, best_at = now, k
-                best_policy = {
-                    name: tensor.clone() for name, tensor in players.policies[kind].state_dict().items()
-                }
-    # The best of several measurements flatters itself: the gain is measured anew with other random numbers.
-    after = _anew(config, players, kind, best_policy, seed + 3)
-    before = _anew(config, players, kind, first_policy, seed + 3)
-    difference = after - before
-    error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else float("nan")
-    return Gain(kind, float(before.mean()), float(after.mean()), float(difference.mean()), error, best_at)
-
-
-def _anew(
-    config: RBCConfig, players: Players, kind: str, policy: dict[str, torch.Tensor], seed: int
-) -> np.ndarray:
-    players.policies[kind].load_state_dict(policy)
-    return measured(config, players, kind, seed)
-
-
-def gains(
-    run: Path, episode: str, kinds: Sequence[str], episodes: int, repeats: int
-) -> dict[str, list[Gain]]:
-    """Gains of types at one checkpoint of a run, each repeated with other seeds."""
-    config = load(RBCConfig, run / HPARAMS)
-    found: dict[str, list[Gain]] = {}
-    for kind in kinds:
-        for repeat in range(repeats):
-            players = Players(config.economy, config.train.digit_representation_size, config.train.hidden, 0)
-            rbc_files.load_models(run, episode, players)
-            found.setdefault(kind, []).append(
-                best_response(config, players, kind, episodes, seed=1000 * repeat)
-            )
-    return found
-
-
-def best_response_command(arguments: Sequence[str]) -> int:
-    """Measure how much types could gain by deviating from trained policies.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        What was typed after `pycrld-econ best-response`.
+    folder : Path, optional
+        Where episodes and policies go each `save_every` episodes, in the published layout.
+    save_every : int
+        At least 1.
 
     Returns
     -------
-    int
-        0; argparse ends with 2 on a mistake.
+    Gain
+        Of the best policy found, measured in episodes of their own.
     """
-    from pycrld_econ.cli import OneLineParser, refusals
-
-    parser = OneLineParser(
-        prog="pycrld-econ best-response", description=(best_response_command.__doc__ or "").split("\n")[0]
-    )
-    _add_options(parser)
-    given = parser.parse_args(list(arguments))
-    kinds = TYPES if given.agent_type == "all" else (given.agent_type,)
-    lines: dict[str, list[str]] = {kind: [] for kind in kinds}
-    with refusals(parser):
-        for name in given.ep_strs:
-            found = gains(given.rollout_dir, name, kinds, given.episodes, given.repeat_runs)
-            sys.stdout.write(f"episode {name}\n")
-            for kind, results in found.items():
-                for result in results:
-                    sys.stdout.write(f"  {result}\n")
-                    lines[kind].append(f"{name}: {result}\n")
-            sys.stdout.write(f"  {epsilon(found)}\n")
-        for kind, text in lines.items():
-            write_atomically(given.rollout_dir / f"br_{kind}_output.txt", "".join(text).encode())
-    return 0
-
-
-def epsilon(found: Mapping[str, Sequence[Gain]]) -> str:
-    """The equilibrium that the policies are, as far as these responses show."""
-    largest = {kind: max(max(result.gain, 0.0) for result in results) for kind, results in found.items()}
-    parts = ", ".join(f"{kind} {value:.4g}" for kind, value in largest.items())
-    return f"epsilon of the equilibrium is at least (reward per agent and step): {parts}"
+    if min(episodes, every, save_every) < 1:
+        raise ValueError(
+            f"episodes, every and save_every must be at least 1, got {episodes}, {every}, {save_every}"
+        )
+    responder = Responder(config, players, kind, agent, seed)
+    before = responder.worth(2)
+    best, best_at, first_policy = before, 0, responder.copied()
+    best_policy = first_policy
+    for k in range(1, episodes + 1):
+        due = folder is not None and ((k - 1) % save_every == 0 or k == episodes)
+        episode = responder.learn(keep_states=due)
+        if due and folder is not None:
+            folder.mkdir(exist_ok=True)
+            rbc_files.save_episode(folder, str(k - 1), config.economy, episode)
+            rbc_files.save_models(folder, k - 1, players)
+        if k % every == 0 or k == episodes:
+            now = responder.worth(2)
+            if now.mean() > best.mean():
+                best, best_at, best_policy = now, k, responder.copied()
+    # The best of several measurements flatters itself: the gain is measured anew with other random numbers.
+    after, before = responder.worth(3, best_policy), responder.worth(3, first_policy)
+    difference = after - before
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    numbers = (float(before.mean()), float(after.mean()), float(difference.mean()), error)
+    return Gain(kind, *numbers, best_at, agent)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("rollout_dir", type=Path, metavar="ROLLOUT_DIR", help="folder of a run of `pycrld-econ train rbc`")
-    add("episodes", type=int, metavar="EPISODES", help="episodes that a type learns from")
-    add(
-        "--ep-strs",
-        nargs="+",
-        default=["latest"],
-        metavar="E",
-        help="checkpoints, as 0 latest (default latest)",
-    )
-    add("--agent-type", default="all", choices=["all", *TYPES], help="who deviates (default all)")
-    add("--repeat-runs", type=int, default=1, metavar="N", help="repetitions with other seeds (default 1)")
+def deviators(config: RBCConfig, kinds: Sequence[str], agents: Sequence[int] | str) -> list[tuple[str, int]]:
+    """Who deviates alone: the agents of these numbers, or `all`, of each type; a lone agent is its type."""
+    known = {kind: range(size) for kind, size in sizes(config).items() if kind in kinds}
+    if not isinstance(agents, str):
+        for agent in agents:
+            if not any(agent in numbers for numbers in known.values()):
+                most = max(len(numbers) for numbers in known.values())
+                raise ValueError(f"agents must be in 0 ... {most - 1}, got {agent}")
+    return [
+        (kind, agent)
+        for kind, numbers in known.items()
+        if len(numbers) > 1
+        for agent in numbers
+        if isinstance(agents, str) or agent in agents
+    ]
 
 
-def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> EmpiricalGame:
+def responses(
+    run: Path,
+    episode: str,
+    kinds: Sequence[str],
+    episodes: int,
+    repeats: int = 1,
+    agents: Sequence[int] | str = (),
+    save_every: int | None = None,
+) -> Responses:
+    """Gains of types and of single agents at one checkpoint of a run.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+    episode : str
+        Number of an episode with saved policies, or `latest`.
+    kinds : sequence of str
+        Types that respond, each as a whole.
+    episodes : int
+        To learn from.
+    repeats : int
+        Repetitions with other seeds.
+    agents : sequence of int or `all`
+        Agents of these types that respond alone besides.
+    save_every : int, optional
+        Keep the first repetition of whole types in `brTYPE/`, an episode each so many. What is there is replaced.
+    """
+    config = load(RBCConfig, run / HPARAMS)
+    learners: list[tuple[str, int | None]] = [(kind, None) for kind in kinds]
+    learners += deviators(config, kinds, agents)
+    found = []
+    for kind, agent in learners:
+        for repeat in range(repeats):
+            folder = None
+            if save_every is not None and agent is None and repeat == 0:
+                folder = run / f"br{kind}"
+                shutil.rmtree(folder, ignore_errors=True)
+            players = loaded(run, config, episode)
+            seed, every = 1000 * repeat, save_every or 100
+            found.append(
+                best_response(
+                    config, players, kind, episodes, seed=seed, agent=agent, folder=folder, save_every=every
+                )
+            )
+    return Responses(episode, found, training_ranges(run))
+
+
+def loaded(run: Path, config: RBCConfig, episode: str) -> Players:
+    """The policies of a checkpoint; ValueError as `rbc_files.load_models`."""
+    players = players_of(config)
+    rbc_files.load_models(run, episode, players)
+    return players
+
+
+def checkpoints_game(
+    run: Path, episodes: Sequence[str], seed: int = 0, n_envs: int | None = None
+) -> EmpiricalGame:
     """The game in which consumers, firms and the government each choose one of a run's checkpoints.
 
     Parameters
@@ -233,21 +282,167 @@ def checkpoints_game(run: Path, episodes: Sequence[str], seed: int = 0) -> Empir
         Numbers of episodes with saved policies, or `latest`.
     seed : int
         All combinations are played with the same random numbers.
+    n_envs : int, optional
+        Economies for each combination. Default: as many as the run has.
     """
     config = load(RBCConfig, run / HPARAMS)
-    size = (config.train.digit_representation_size, config.train.hidden)
-    loaded: dict[str, Players] = {}
-    for name in episodes:
-        loaded[name] = Players(config.economy, *size, 0)
-        rbc_files.load_models(run, name, loaded[name])
+    at = {name: loaded(run, config, name) for name in episodes}
 
     def play(chosen: dict[str, str]) -> dict[str, np.ndarray]:
-        players = Players(config.economy, *size, 0)
+        players = players_of(config)
         for kind, name in chosen.items():
-            players.policies[kind] = loaded[name].policies[kind]
-        economy = Economy(config.economy, config.train.batch_size, seed)
+            players.policies[kind] = at[name].policies[kind]
+        economy = Economy(config.economy, n_envs or config.train.batch_size, seed)
         economy.reset()
         rewards = rewards_of(config, players.play(economy, torch.Generator().manual_seed(seed)))
         return {kind: rewards[kind].mean((1, 2)) for kind in TYPES}
 
     return empirical_game({kind: list(episodes) for kind in TYPES}, play)
+
+
+def policies_at(players: Players, economy: Economy) -> list[np.ndarray]:
+    """What all agents do in the states of an economy's environments: (E, actions) each, of joint actions of heads."""
+    now, agents = features(economy, players.digit_count), []
+    for kind, policy in players.policies.items():
+        with torch.no_grad():
+            logits, _ = policy(now[kind].public, now[kind].private)
+        heads = [head for part in policy.split(logits) for head in part.double().softmax(-1).unbind(-2)]
+        joint = heads[0]  # (E, n, actions); heads are independent, the last varies fastest
+        for head in heads[1:]:
+            joint = (joint.unsqueeze(-1) * head.unsqueeze(-2)).flatten(-2)
+        agents += [agent.numpy() for agent in joint.unbind(1)]
+    return agents
+
+
+def tree_policies(players: Players, tree: Tree) -> list[list[np.ndarray]]:
+    """What policies do in the states of a tree: found[depth][agent], (n_d, actions), for `Tree.best_response`."""
+    levels = enumerate(tree.levels[:-1])
+    return [
+        policies_at(players, economy_at(players.config, rows, depth, "float32")) for depth, rows in levels
+    ]
+
+
+def exact_gains(players: Players, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a best response brings each agent, exactly, in an economy small enough to be a tree.
+
+    Parameters
+    ----------
+    players : Players
+        The policies; their economy begins as its configuration says.
+    depth : int
+        Steps of an episode.
+
+    Returns
+    -------
+    (n,) array, (n,) array
+        Mean reward of a step under the policies, and what is gained on top; consumers, firms, government.
+    """
+    tree = reachable_tree(players.config, {}, depth)
+    policies = tree_policies(players, tree)
+    before = tree.values(policies, 1.0) / depth
+    best = [tree.best_response(policies, agent, 1.0)[1] / depth for agent in range(len(before))]
+    return before, np.array(best) - before
+
+
+TABLE = "best_responses.csv"
+
+
+def best_response_command(arguments: Sequence[str]) -> int:
+    """Measure how much types and agents could gain by deviating from trained policies.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What was typed after `pycrld-econ best-response`. Results go into the run: `br_TYPE_output.txt`,
+        `best_responses.csv`, and `brTYPE/` with episodes and policies of the last checkpoint named.
+
+    Returns
+    -------
+    int
+        0; argparse ends with 2 on a mistake, before anything is computed.
+    """
+    from pycrld_econ.cli import OneLineParser, refusals
+
+    parser = OneLineParser(
+        prog="pycrld-econ best-response", description=(best_response_command.__doc__ or "").split("\n")[0]
+    )
+    _add_options(parser)
+    given = parser.parse_args(list(arguments))
+    with refusals(parser):
+        run = given.experiment_dir / given.rollout_dir if given.experiment_dir else given.rollout_dir
+        _respond(run, given)
+    return 0
+
+
+def _respond(run: Path, given: argparse.Namespace) -> None:
+    config = load(RBCConfig, run / HPARAMS)
+    kinds: tuple[str, ...] = tuple(players_of(config).learning())
+    if given.agent_type != "all":
+        kinds = (given.agent_type,)
+    deviators(config, kinds, given.agents)
+    for name, value in (
+        ("EPISODES", given.episodes),
+        ("--repeat-runs", given.repeat_runs),
+        ("--checkpoint-model", given.checkpoint_model),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    for name in given.ep_strs:  # before hours of work, not after
+        loaded(run, config, name)
+    found = []
+    for k, name in enumerate(given.ep_strs):
+        keep = given.checkpoint_model if k == len(given.ep_strs) - 1 else None
+        found.append(responses(run, name, kinds, given.episodes, given.repeat_runs, given.agents, keep))
+        sys.stdout.write(f"episode {name}\n")
+        sys.stdout.write("".join(f"  {gain}\n" for gain in found[-1].gains))
+        sys.stdout.write(f"  {found[-1].epsilon()}\n")
+    for kind in kinds:
+        lines = [f"{each.episode}: {gain}\n" for each in found for gain in each.gains if gain.kind == kind]
+        write_atomically(run / f"br_{kind}_output.txt", "".join(lines).encode())
+    write_atomically(run / TABLE, table(found).encode())
+
+
+def _agents(text: str) -> int | str:
+    return text if text == "all" else int(text)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("rollout_dir", type=Path, metavar="ROLLOUT_DIR", help="folder of a run of `pycrld-econ train rbc`")
+    add("episodes", type=int, metavar="EPISODES", help="episodes that a type or an agent learns from")
+    add(
+        "--experiment-dir", type=Path, metavar="DIR", help="folder that ROLLOUT_DIR is in (default: this one)"
+    )
+    add(
+        "--ep-strs",
+        nargs="+",
+        default=["latest"],
+        metavar="E",
+        help="checkpoints, as 0 latest (default latest)",
+    )
+    add("--agent-type", default="all", choices=["all", *TYPES], help="who deviates (default all)")
+    add(
+        "--agents",
+        nargs="+",
+        type=_agents,
+        default=[],
+        metavar="J",
+        action=_Agents,
+        help="numbers of agents who deviate alone besides, or all (default none)",
+    )
+    add("--repeat-runs", type=int, default=1, metavar="N", help="repetitions with other seeds (default 1)")
+    add(
+        "--checkpoint-model",
+        type=int,
+        default=100,
+        metavar="N",
+        help="episodes between two that brTYPE/ keeps (default 100)",
+    )
+
+
+class _Agents(argparse.Action):
+    """`all`, or a list of numbers."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
+        """Store them."""
+        setattr(namespace, self.dest, "all" if "all" in values else values)

@@ -25,6 +25,13 @@ class Curriculum:
         First episode in which each type learns.
     train_consumers_every, train_firms_every, train_government_every : int
         From then on, each so many episodes.
+    consumer_training_list, firm_training_list, government_training_list : tuple of (first, end), optional
+        Episodes in which a type learns, first included and end not; they replace its start and `train_..._every`.
+    training_schedule_mod, consumer_mod_threshold : int
+        M > 0: consumers learn in episodes with e mod M <= the threshold and firms in the others, whatever else is said;
+        the government as it does anyway. 0: no such turns.
+    firm_default_action, government_default_action : int, optional
+        Row of the menu that a type plays always; it never learns then, and has no policy.
     firm_begin_anneal_action, firm_opening : int
         When firms' menus begin to open and how long that takes; opening 0: they are open.
     government_begin_anneal_action, government_opening : int
@@ -43,6 +50,13 @@ class Curriculum:
     train_consumers_every: int = 1
     train_firms_every: int = 1
     train_government_every: int = 1
+    consumer_training_list: tuple[tuple[int, int], ...] | None = None
+    firm_training_list: tuple[tuple[int, int], ...] | None = None
+    government_training_list: tuple[tuple[int, int], ...] | None = None
+    training_schedule_mod: int = 0
+    consumer_mod_threshold: int = 0
+    firm_default_action: int | None = None
+    government_default_action: int | None = None
     firm_begin_anneal_action: int = 0
     firm_opening: int = 30_000
     government_begin_anneal_action: int = 30_000
@@ -55,11 +69,21 @@ class Curriculum:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value >= 0:
+            if name.endswith("_list"):
+                if value is not None and any(len(pair) != 2 or not 0 <= pair[0] < pair[1] for pair in value):
+                    raise ValueError(
+                        f"{name} must have pairs (first, end) with 0 <= first < end, got {value}"
+                    )
+            elif value is not None and not value >= 0:
                 raise ValueError(f"{name} must be at least 0, got {value!r}")
         for name in ("train_consumers_every", "train_firms_every", "train_government_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def defaults(self) -> dict[str, int]:
+        """Rows that types play always."""
+        rows = {"firm": self.firm_default_action, "government": self.government_default_action}
+        return {kind: row for kind, row in rows.items() if row is not None}
 
     def start(self, kind: str) -> int:
         """First episode in which a type learns."""
@@ -67,6 +91,14 @@ class Curriculum:
 
     def trains(self, episode: int, kind: str) -> bool:
         """Whether a type learns from an episode."""
+        if kind in self.defaults():
+            return False
+        if self.training_schedule_mod and kind != "government":
+            first = episode % self.training_schedule_mod <= self.consumer_mod_threshold
+            return first if kind == "consumer" else not first
+        intervals = getattr(self, f"{kind}_training_list")
+        if intervals is not None:
+            return any(first <= episode < end for first, end in intervals)
         name = {"consumer": "consumers", "firm": "firms", "government": "government"}[kind]
         return episode >= self.start(kind) and episode % getattr(self, f"train_{name}_every") == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def save_episode(folder: Path, name: str, config: EconomyConfig, episode: Episod
     tables = {"consumer": "work_choices", "firm": "price_and_wage", "government": "tax_choices"}
     others = {"consumer": episode.consumption, "firm": episode.exported}
     for kind in TYPES:
-        actions = episode.actions[kind].numpy().astype(np.int32)
+        actions = episode.actions[kind].cpu().numpy().astype(np.int32)
         arrays = {
             "states": episode.states[kind].astype(np.float32),
             "actions": actions if kind == "consumer" else actions[..., 0],
@@ -79,7 +80,7 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If the file is cut off or has other contents; its name is in the message.
+        If the file is cut off, has other contents, or arrays that disagree; its name is in the message.
     """
     try:
         with np.load(path, allow_pickle=False) as data:
@@ -87,24 +88,30 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
             if missing:
                 raise ValueError(f"{path} has no {', '.join(missing)}")
             found = {key: data[key] for key in KEYS if key != "aux_array"}
+            agents = found["rewards"].shape
+            for key in ("states", "actions"):
+                if found[key].shape[: len(agents)] != agents:
+                    raise ValueError(
+                        f"{path} has {key} of shape {found[key].shape}, but rewards of {agents}: they disagree"
+                    )
             try:
                 found["aux_array"] = data["aux_array"]
             except ValueError:  # the original's object None
                 found["aux_array"] = np.zeros(0, dtype=np.float32)
             return found
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
 def save_models(folder: Path, episode: int, players: Players) -> None:
-    """Write `saved_models/TYPE_policy_EPISODE.pt` and `..._latest.pt`."""
+    """Write `saved_models/TYPE_policy_EPISODE.pt` and `..._latest.pt` of types that have a policy."""
     target = folder / MODELS
     target.mkdir(exist_ok=True)
-    for kind, policy in players.policies.items():
+    for kind, policy in players.learning().items():
         buffer = io.BytesIO()
-        torch.save(policy.state_dict(), buffer)
+        torch.save({name: value.cpu() for name, value in policy.state_dict().items()}, buffer)
         for name in (str(episode), "latest"):
             write_atomically(target / f"{kind}_policy_{name}.pt", buffer.getvalue())
 
@@ -126,7 +133,7 @@ def load_models(folder: Path, episode: str, players: Players) -> None:
     ValueError
         If a file is missing (the message lists the episodes that are there), cut off, or of other sizes.
     """
-    for kind, policy in players.policies.items():
+    for kind, policy in players.learning().items():
         path = folder / MODELS / f"{kind}_policy_{episode}.pt"
         if not path.exists():
             there = sorted(p.stem.rsplit("_", 1)[1] for p in (folder / MODELS).glob(f"{kind}_policy_*.pt"))

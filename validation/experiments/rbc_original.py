@@ -1,4 +1,7 @@
-"""Configurations of the real-business-cycle economy in the published form: dictionaries agents, world and train."""
+"""Configurations of the real-business-cycle economy in the published form: dictionaries agents, world and train.
+
+A run whose configuration can be said in that form has it in `hparams_original.yaml`, beside our `hparams.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from pycrld_econ.validation.experiments.config import as_mapping, differences, load
 from pycrld_econ.validation.simulators.rbc.config import World
 
 PARTS = ("agents", "world", "train")
@@ -28,6 +32,9 @@ CURRICULUM = {
     "train_consumers_every",
     "train_firms_every",
     "train_government_every",
+    *(f"{kind}_training_list" for kind in TYPES),
+    "training_schedule_mod",
+    "consumer_mod_threshold",
 }
 LEARNING = {
     *(f"{kind}_{name}" for kind in TYPES for name in ("lr_multiple", "reward_scale")),
@@ -38,12 +45,12 @@ LEARNING = {
 TRAIN = {
     "batch_size", "num_episodes", "save_dense_every", "save_model_every", "lr", "gamma", "entropy",
     "value_loss_weight", "clip_grad_norm", "use_ppo", "ppo_num_updates", "ppo_clip_param",
-    "digit_representation_size",
+    "digit_representation_size", "lagr_num_steps",
 }  # fmt: skip
 BOOLEAN = {"use_importer", "government_counts_firm_reward", "should_boost_firm_reward", "use_ppo"}
 # Keys that only repeat sizes, or that the original does not read.
 REPEATED = {"num_governments", "should_boost_firm_reward", *MENUS}
-UNREAD = {"infinite_episodes", "lagr_num_steps", "save_dir", "seed"}
+UNREAD = {"infinite_episodes", "save_dir"}
 
 
 def hashed_seed(base_seed: int) -> int:
@@ -73,7 +80,7 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The same run: seed, economy, train, curriculum. The seed is the hashed base seed.
+        The same run: seed, economy, train, curriculum. The seed is the hashed base seed, or else that of train.
 
     Raises
     ------
@@ -92,7 +99,9 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     learning = own | {key: _plain(key, train.pop(key)) for key in sorted(TRAIN) if key in train}
     economy = {"num_consumers": consumers, "num_firms": firms, "world": _world(world, train)}
     curriculum = _curriculum(agents)
-    seed = hashed_seed(_taken("train", train, "base_seed"))
+    seed = train.pop("seed", None)  # the original writes both; what we write has no base seed
+    if "base_seed" in train or seed is None:
+        seed = hashed_seed(_taken("train", train, "base_seed"))
     left = {f"agents.{key}" for key in agents} | {f"train.{key}" for key in train if key not in UNREAD}
     if left:
         raise ValueError(f"{', '.join(sorted(left))} not known")
@@ -109,11 +118,10 @@ def _plain(key: str, value: Any) -> Any:
     return bool(value) if key in BOOLEAN else value
 
 
-def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
-    """Numbers of consumers and firms; the sizes that follow from them must agree."""
-    consumers, firms = (int(_taken("agents", agents, f"num_{kind}")) for kind in ("consumers", "firms"))
+def _implied(firms: int) -> dict[str, Any]:
+    """What of the agents' dictionary follows from the number of firms."""
     public = 4 * firms + 3
-    implied = MENUS | {
+    return MENUS | {
         "num_governments": 1,
         "global_state_dim": public,
         "consumer_state_dim": public + 2,
@@ -127,6 +135,12 @@ def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
         "firm_digit_dims": [*range(2 * firms, 3 * firms), public],
         "government_digit_dims": [*range(2 * firms, 3 * firms)],
     }
+
+
+def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
+    """Numbers of consumers and firms; the sizes that follow from them must agree."""
+    consumers, firms = (int(_taken("agents", agents, f"num_{kind}")) for kind in ("consumers", "firms"))
+    implied = _implied(firms)
     for key, value in implied.items():
         found = agents.pop(key, value)
         if found != value:
@@ -139,6 +153,7 @@ def _sizes(agents: dict[str, Any]) -> tuple[int, int]:
 def _world(world: Mapping[str, Any], train: dict[str, Any]) -> dict[str, Any]:
     """The world, and what of it the original keeps in train."""
     known = {one.name for one in fields(World)}
+    world = {"paretoscaletheta": None, "initial_capital": "unit"} | dict(world)  # what absence means there
     for key in world:
         if key not in known:
             raise ValueError(f"world.{key} not known; allowed: {', '.join(sorted(known))}")
@@ -213,3 +228,73 @@ def _length(agents: Mapping[str, Any], names: list[str]) -> tuple[int, float]:
             f"{', '.join(f'agents.{name}' for name in names)} must be the same, got {sorted(found)}"
         )
     return found.pop()
+
+
+OURS = ("technology", "depreciation", "technology_persistence", "technology_spread", "labor_floor")
+
+
+def to_original(config: Any) -> dict[str, Any]:
+    """A configuration of ours in the published form, which `from_original` reads back as the same.
+
+    Parameters
+    ----------
+    config : RBCConfig
+        A run.
+
+    Returns
+    -------
+    dict
+        The dictionaries agents, world, train. In place of the base seed, which cannot be told from it, train has the
+        seed.
+
+    Raises
+    ------
+    ValueError
+        If the run does what the published form has no words for; all of that is named.
+    """
+    mapping = as_mapping(config)
+    economy, train, plan = (dict(mapping[part]) for part in ("economy", "train", "curriculum"))
+    firms, consumers, world = economy["num_firms"], economy["num_consumers"], dict(economy["world"])
+    standard = World()
+    for key in OURS:
+        if world[key] == getattr(standard, key):
+            del world[key]
+    if world["paretoscaletheta"] is None:
+        del world["paretoscaletheta"]
+    learning = {key: train[key] for key in sorted(TRAIN)}
+    learning |= {key: world.pop(key) for key in ("should_boost_firm_reward", "boost_firm_reward_factor")}
+    agents = {"num_consumers": consumers, "num_firms": firms, **_implied(firms)}
+    agents |= {key: train[key] for key in sorted(LEARNING)}
+    agents |= {key: plan[key] for key in sorted(CURRICULUM) if plan[key] is not None}
+    found = {
+        "agents": agents | _annealing(plan),
+        "world": world | {"initial_firm_endowment": config.economy.firm_endowment()},
+        "train": learning | {"seed": config.seed},
+    }
+    mapping["economy"]["world"]["initial_firm_endowment"] = config.economy.firm_endowment()
+    lost = differences(mapping, as_mapping(load(type(config), from_original(found))))
+    if lost:
+        raise ValueError(f"the published form has no words for this run: {'; '.join(lost)}")
+    return found
+
+
+def _annealing(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """How menus open and weights decay, in the published form."""
+
+    def opening(start: float, ends: Mapping[str, float], length: int) -> dict[str, Any]:
+        steps = {f"{name}_const": abs(end - start) / max(length, 1) for name, end in ends.items()}
+        return {"anneal_on": length > 0, "start": start, **steps}
+
+    def decay(length: int, **more: float) -> dict[str, Any]:
+        return {"anneal_on": length > 0, "exp_decay_length_in_steps": length, **more}
+
+    wage, price = MENUS["max_possible_wage"], MENUS["max_possible_price"]
+    entropy = decay(plan["entropy_length"], coef_floor=plan["entropy_floor"])
+    opens = plan["firm_opening"]
+    return {
+        "firm_anneal_wages": opening(plan["start_wage"], {"increase": wage, "decrease": 0.0}, opens),
+        "firm_anneal_prices": opening(plan["start_price"], {"increase": price, "decrease": 0.0}, opens),
+        "government_anneal_taxes": opening(0.0, {"increase": 1.0}, plan["government_opening"]),
+        "consumer_anneal_theta": decay(plan["theta_length"]),
+        **{f"{kind}_anneal_entropy": dict(entropy) for kind in ("consumer", "firm", "govt")},
+    }

@@ -99,10 +99,10 @@ class HeadedPolicy(nn.Module):
         common, own = self.fc1.weight.split([self.shape.public, self.shape.private], dim=1)
         first = functional.linear(public, common, self.fc1.bias).unsqueeze(-2)
         if self.shape.private:
-            first = first + functional.linear(private, own)
+            first = torch.relu_(functional.linear(private, own).add_(first))
         else:
-            first = first.expand(*private.shape[:-1], self.shape.hidden)
-        return torch.relu_(self.fc2(torch.relu(first)))
+            first = torch.relu(first.expand(*private.shape[:-1], self.shape.hidden))
+        return torch.relu_(self.fc2(first))
 
     def forward(self, public: Tensor, private: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of all heads one after another, (..., n, actions), and values, (..., n).
@@ -118,7 +118,8 @@ class HeadedPolicy(nn.Module):
         weight = torch.cat([layer.weight for layer in layers])
         bias = torch.cat([layer.bias for layer in layers])
         out = functional.linear(self.trunk(public, private), weight, bias)
-        return out[..., :-1], out[..., -1]
+        logits, values = out.split([self.shape.actions, 1], dim=-1)  # backwards cheaper than two slices
+        return logits, values.squeeze(-1)
 
     def values(self, public: Tensor, private: Tensor) -> Tensor:
         """Values alone, (..., n)."""

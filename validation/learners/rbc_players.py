@@ -15,11 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pycrld_econ.validation.backend import Lanes, as_torch, from_torch, split_seed, to_device
 from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.learners import rbc_draw_rules
 from pycrld_econ.validation.learners.policy_gradient_networks import HeadedPolicy, PolicyShape, digits
+from pycrld_econ.validation.learners.rbc_draw_rules import Preferences
 from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Step
+from pycrld_econ.validation.simulators.rbc.rules import Choices, Outcome
 
 CAPITAL_SCALE = 10_000.0
+NEVER = -1e4  # a logit beside 0 whose probability is 0
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,12 @@ def shapes(config: EconomyConfig, digit_count: int, hidden: int) -> dict[str, Po
 
 def features(economy: Economy, digit_count: int) -> dict[str, Features]:
     """What all types see now, scaled; as the published features, with the public part written once."""
-    config, s = economy.config, economy.snapshot()
+    config = economy.config
+    s = {name: as_torch(array) for name, array in economy.state._asdict().items()}
     firms = config.num_firms
 
-    def tensor(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    def tensor(array: Tensor) -> Tensor:
+        return array.float()
 
     most_price = max(row[0] for row in config.grids.firm) or 1.0
     most_wage = max(row[1] for row in config.grids.firm) or 1.0
@@ -69,11 +75,11 @@ def features(economy: Economy, digit_count: int) -> dict[str, Features]:
     own = torch.stack(
         [
             tensor(s["capital"]) / CAPITAL_SCALE,
-            tensor(np.broadcast_to(economy.constants.alpha, (n, firms))),
+            torch.from_numpy(economy.constants.alpha).float().to(public.device).expand(n, firms),
         ],
         dim=-1,
     )
-    who = torch.eye(firms).expand(n, firms, firms)
+    who = torch.eye(firms, device=public.device).expand(n, firms, firms)
     firm = torch.cat([digits(tensor(s["firm_budget"]), digit_count), own, who], dim=-1)
     return {
         "consumer": Features(public, consumer),
@@ -91,6 +97,25 @@ def draw(policy: HeadedPolicy, logits: Tensor, u: Tensor) -> Tensor:
         found.append((u[..., start : start + count, None] >= below).sum(-1))
         start += count
     return torch.cat(found, dim=-1)
+
+
+@dataclass(frozen=True)
+class Deviator:
+    """One agent who leaves the policy of its type.
+
+    Attributes
+    ----------
+    kind : str
+        Its type.
+    agent : int
+        Which one of the type.
+    policy : HeadedPolicy
+        What it plays instead.
+    """
+
+    kind: str
+    agent: int
+    policy: HeadedPolicy
 
 
 @dataclass
@@ -132,57 +157,146 @@ class Players:
         Digits that stocks and budgets are shown by, and units of both hidden layers.
     seed : int
         Of the initial parameters.
+    defaults : mapping of type to row, optional
+        Types that play one row of their menu always, whatever their network says.
     """
 
-    def __init__(self, config: EconomyConfig, digit_count: int, hidden: int, seed: int) -> None:
-        self.config, self.digit_count = config, digit_count
+    def __init__(
+        self,
+        config: EconomyConfig,
+        digit_count: int,
+        hidden: int,
+        seed: int,
+        defaults: Mapping[str, int] | None = None,
+    ) -> None:
+        self.config, self.digit_count, self.defaults = config, digit_count, dict(defaults or {})
         sizes = shapes(config, digit_count, hidden)
         self.policies = {kind: HeadedPolicy(sizes[kind], seed + k) for k, kind in enumerate(TYPES)}
+
+    def learning(self) -> dict[str, HeadedPolicy]:
+        """Policies of the types that have one."""
+        return {kind: policy for kind, policy in self.policies.items() if kind not in self.defaults}
+
+    def to(self, device: str) -> Players:
+        """Move all policies to where torch keeps its tensors; themselves."""
+        for policy in self.policies.values():
+            policy.to(device)
+        return self
 
     @torch.no_grad()
     def play(
         self,
         economy: Economy,
-        generator: torch.Generator,
+        generator: torch.Generator | CounterDraws,
         masks: Mapping[str, Tensor] | None = None,
         frozen: Mapping[str, Tensor] | None = None,
         keep_states: bool = False,
+        deviator: Deviator | None = None,
     ) -> Episode:
         """Play an episode from the state that the economy is in.
 
         Parameters
         ----------
         economy : Economy
-            Just reset.
-        generator : torch.Generator
-            Of the actions.
+            Just reset, on the device of the policies.
+        generator : torch.Generator or CounterDraws
+            Of the actions; a torch generator needs an economy on the processor.
         masks : mapping, optional
             Added to the logits of a type.
         frozen : mapping, optional
-            Numbers in [0, 1) (E, n, 1) by which a type acts in every step, instead of fresh ones.
+            Numbers in [0, 1) (E, n, 1) by which a type acts in every step, instead of fresh ones of the generator.
         keep_states : bool
             Whether to record the published states.
+        deviator : Deviator, optional
+            An agent with a policy of its own; it acts by the same random numbers as without one.
         """
         seen: list[dict[str, Features]] = []
         chosen: list[dict[str, Tensor]] = []
-        steps: list[dict[str, np.ndarray]] = []
+        steps: list[dict[str, Tensor]] = []
         states: list[dict[str, np.ndarray]] = []
         for _ in range(self.config.world.maxtime):
             now = features(economy, self.digit_count)
             if keep_states:
                 states.append({kind: getattr(economy, f"{kind}_states")() for kind in TYPES})
-            acts = {}
-            for kind, policy in self.policies.items():
-                logits, _ = policy(now[kind].public, now[kind].private)
-                logits = logits + masks[kind] if masks and kind in masks else logits
-                size = (*logits.shape[:-1], len(policy.shape.heads))
-                u = frozen[kind] if frozen and kind in frozen else torch.rand(size, generator=generator)
-                acts[kind] = draw(policy, logits, u)
-            step = apply(economy, acts)
+            logits = self._logits(now, masks, deviator)
+            if isinstance(generator, CounterDraws):
+                acts, outcome = generator.act(economy, logits)
+            else:
+                acts = self._draw(logits, generator, frozen or {})
+                outcome = apply(economy, acts)
             seen.append(now)
             chosen.append(acts)
-            steps.append({name: np.array(value) for name, value in vars(step).items()})
+            steps.append({name: as_torch(getattr(outcome, name)).clone() for name in RECORDED})
         return _episode(economy, seen, chosen, steps, states)
+
+    def _logits(
+        self, now: Mapping[str, Features], masks: Mapping[str, Tensor] | None, deviator: Deviator | None
+    ) -> dict[str, Tensor]:
+        """Logits (E, n, actions) of all types, with masks."""
+        found = {}
+        for kind, policy in self.policies.items():
+            logits, _ = policy(now[kind].public, now[kind].private)
+            if deviator is not None and deviator.kind == kind:
+                one = slice(deviator.agent, deviator.agent + 1)
+                logits[:, one], _ = deviator.policy(now[kind].public, now[kind].private[:, one])
+            found[kind] = logits + masks[kind] if masks and kind in masks else logits
+            if kind in self.defaults:
+                found[kind] = torch.full_like(logits, NEVER)
+                found[kind][..., self.defaults[kind]] = 0.0
+        return found
+
+    def _draw(
+        self, logits: Mapping[str, Tensor], generator: torch.Generator, frozen: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Actions (E, n, heads) of all types."""
+        found = {}
+        for kind, policy in self.policies.items():
+            size = (*logits[kind].shape[:-1], len(policy.shape.heads))
+            u = frozen[kind] if kind in frozen else torch.rand(size, generator=generator)
+            found[kind] = draw(policy, logits[kind], u)
+        return found
+
+
+RECORDED = ("consumer_reward", "firm_reward", "consumption", "exported")
+
+
+class CounterDraws:
+    """Actions of all types drawn in one kernel by a counter: the same on every device, up to rounding of logits.
+
+    Parameters
+    ----------
+    seed : int
+        In [0, 2**64).
+    frozen : bool
+        Whether firms and the government draw one number for each environment and agent in the whole run.
+    """
+
+    def __init__(self, seed: int, frozen: bool = False) -> None:
+        self.key, self.frozen = np.array(split_seed(seed), dtype=np.int64), frozen
+        self._rules: dict[str, Lanes] = {}
+
+    def act(self, economy: Economy, logits: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Outcome]:
+        """Draw by logits (E, n, actions) and make the step; all stays on the device of the economy."""
+        device, grids = economy.device, economy.config.grids
+        rows = np.array([len(grids.consumption), len(grids.hours), self.frozen], dtype=np.int64)
+        choices = economy.choices()
+        lanes = economy.n_envs * sum(logits[kind].shape[1] for kind in TYPES)
+        preferences = Preferences(*(from_torch(logits[kind].contiguous(), device) for kind in TYPES))
+        Lanes(rbc_draw_rules, "draw", device)(
+            lanes,
+            preferences,
+            choices,
+            economy.state.clock,
+            to_device(rows, device),
+            to_device(self.key, device),
+        )
+        outcome = economy.advance(choices)
+        a = Choices(*(as_torch(array).long() for array in choices))
+        return {
+            "consumer": torch.cat([a.demand.mT, a.hours[..., None], a.employer[..., None]], dim=-1),
+            "firm": a.firm[..., None],
+            "government": a.government[:, None, None],
+        }, outcome
 
 
 def apply(economy: Economy, actions: Mapping[str, Tensor]) -> Step:
@@ -197,13 +311,13 @@ def _episode(
     economy: Economy,
     seen: list[dict[str, Features]],
     chosen: list[dict[str, Tensor]],
-    steps: list[dict[str, np.ndarray]],
+    steps: list[dict[str, Tensor]],
     states: list[dict[str, np.ndarray]],
 ) -> Episode:
+    """Lists of steps as arrays with a time axis; what learning does not need on the device goes to the processor."""
     after = economy.snapshot()
-    rewards = {
-        kind: np.stack([step[f"{kind}_reward"] for step in steps], axis=1) for kind in ("consumer", "firm")
-    }
+    recorded = {name: torch.stack([step[name] for step in steps], dim=1).cpu().numpy() for name in RECORDED}
+    rewards = {kind: recorded[f"{kind}_reward"] for kind in ("consumer", "firm")}
     rewards["government"] = np.zeros_like(rewards["firm"][:, :, :1])
     return Episode(
         torch.stack([now["consumer"].public for now in seen], dim=1),
@@ -211,8 +325,8 @@ def _episode(
         {kind: torch.stack([acts[kind] for acts in chosen], dim=1) for kind in TYPES},
         rewards,
         {kind: np.stack([state[kind] for state in states], axis=1) for kind in TYPES} if states else {},
-        np.stack([np.moveaxis(step["consumption"], 1, 2) for step in steps], axis=1),
-        np.stack([step["exported"] for step in steps], axis=1),
+        np.moveaxis(recorded["consumption"], 2, 3),
+        recorded["exported"],
         {"consumer": after["budget"], "firm": after["firm_budget"]},
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycrld_econ.validation.backend import Lanes, check_device, to_device, to_host
+from pycrld_econ.validation.backend import Lanes, check_device, fill, to_device, to_host
 from pycrld_econ.validation.simulators.gather_trade_build import steps
 from pycrld_econ.validation.simulators.gather_trade_build.config import GTBConfig
 from pycrld_econ.validation.simulators.gather_trade_build.layouts import Layout, layouts_of
@@ -363,11 +363,7 @@ class GatherTradeBuild:
                     f"snapshot[{name!r}] must have shape {tuple(array.shape)}, got {given.shape}"
                 )
         for name, array in parts.items():
-            given = np.ascontiguousarray(snapshot[name], dtype=array.dtype)
-            if isinstance(array, np.ndarray):
-                array[...] = given
-            else:
-                array.copy_to_device(given)
+            fill(array, snapshot[name])
 
     def maps(self) -> np.ndarray:
         """The maps (E, H, W, 16) as bytes, without padding: see `state`."""

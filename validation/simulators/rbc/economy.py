@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pycrld_econ.validation.backend import Lanes, check_device, split_seed, to_device, to_host
+from pycrld_econ.validation.backend import Lanes, check_device, fill, split_seed, to_device, to_host
 from pycrld_econ.validation.simulators.rbc import rules
 from pycrld_econ.validation.simulators.rbc.config import EconomyConfig
 from pycrld_econ.validation.simulators.rbc.utility import coefficients
@@ -87,6 +87,7 @@ class Economy:
         self.state = self._initial(1.0)
         shapes = [(n, consumers), (n, firms), (n, firms, consumers), (n, firms), (n, firms), (n,)]
         shapes += [(n, consumers), (n, consumers), (n, firms)]
+        self._chosen = self.choices()
         self._outcome = rules.Outcome(*(to_device(np.zeros(shape, dtype=dtype), device) for shape in shapes))
 
     def _initial(self, theta_coefficient: float) -> rules.State:
@@ -158,15 +159,23 @@ class Economy:
         choices = rules.Choices(demand, hours, employer, firm, government)
         if check:
             self._check(choices)
-        # One type and layout, so that the rule is compiled once.
-        there = rules.Choices(
-            *(to_device(np.ascontiguousarray(array, dtype=np.int16), self.device) for array in choices)
-        )
-        self._rule(self.n_envs, self._there, self.state, there, self._outcome, self._key)
-        o = self._outcome
+        for room, array in zip(self._chosen, choices, strict=True):
+            fill(room, array)
+        o = self.advance(self._chosen)
         return Step(
             *(to_host(array) for array in (o.consumer_reward, o.firm_reward, o.consumption, o.exported))
         )
+
+    def choices(self) -> rules.Choices:
+        """Arrays for the actions of all, on the device, all 0."""
+        n, firms, consumers = self.n_envs, self.config.num_firms, self.config.num_consumers
+        shapes = ((n, firms, consumers), (n, consumers), (n, consumers), (n, firms), (n,))
+        return rules.Choices(*(to_device(np.zeros(shape, dtype=np.int16), self.device) for shape in shapes))
+
+    def advance(self, choices: rules.Choices) -> rules.Outcome:
+        """One step by actions that are on the device, int16 and valid; what came out stays there."""
+        self._rule(self.n_envs, self._there, self.state, choices, self._outcome, self._key)
+        return self._outcome
 
     def _check(self, choices: rules.Choices) -> None:
         n, firms, consumers = self.n_envs, self.config.num_firms, self.config.num_consumers

@@ -7,7 +7,7 @@ a grid; `reachable_tree` expands the states that can really occur.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +98,9 @@ def grid_game(
 ) -> GridGame:
     """Enumerate an economy on grids of consumers' budgets and stocks.
 
-    Capital is that of the beginning, firms' budgets are 0 and count for nothing, and time stands still.
+    Capital is that of the beginning, firms' budgets are 0 and count for nothing, and time stands still. With one budget
+    and one stock all that is private is the same in every step, and what is posted is the state: a game of prices. In
+    that game work brings nobody anything, so let the only hours be 0.
 
     Parameters
     ----------
@@ -144,6 +146,20 @@ def grid_game(
     return GridGame(
         state_dims, action_dims, joint, rewards, successors.reshape(shape), weights.reshape(shape)
     )
+
+
+def grid_economy(
+    config: EconomyConfig, budgets: np.ndarray, stocks: np.ndarray, time: int = 0, dtype: str = "float32"
+) -> Economy:
+    """One environment in each state of `grid_game`, in its order, at a time; for asking policies what they do there."""
+    firms, grids = config.num_firms, config.grids
+    sizes = (*(len(grids.firm),) * firms, len(grids.government))
+    sizes += (*(len(stocks),) * firms, *(len(budgets),) * config.num_consumers)
+    states = np.array(list(np.ndindex(*sizes)))
+    economy = Economy(config, len(states), dtype=dtype)
+    _load_states(economy, states, np.asarray(budgets, float), np.asarray(stocks, float))
+    economy.load(economy.snapshot() | {"time": np.full(len(states), time)})
+    return economy
 
 
 def _choices(config: EconomyConfig, menu: np.ndarray, act: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -200,12 +216,18 @@ def _successors(
     return np.where(weight > 0, found, -1), weight
 
 
+def _joint(policies: Sequence[np.ndarray], joint: np.ndarray, without: int | None = None) -> np.ndarray:
+    """Probabilities (S, A) of joint actions, leaving out one agent."""
+    found = np.ones((len(policies[0]), len(joint)))
+    for agent, policy in enumerate(policies):
+        if agent != without:
+            found *= policy[:, joint[:, agent]]
+    return found
+
+
 def response_rewards(game: GridGame, policies: list[np.ndarray], agent: int) -> tuple[np.ndarray, np.ndarray]:
     """What an agent's own actions bring when the others play: rewards (S, M) and transitions (S, M, S)."""
-    probability = np.ones((len(game.successors), len(game.joint_actions)))
-    for other, policy in enumerate(policies):
-        if other != agent:
-            probability *= policy[:, game.joint_actions[:, other]]
+    probability = _joint(policies, game.joint_actions, agent)
     own = game.joint_actions[:, agent]
     indicator = (own[:, None] == np.arange(game.action_dims[agent])).astype(float)
     rewards = (probability * game.rewards[agent]) @ indicator
@@ -215,9 +237,7 @@ def response_rewards(game: GridGame, policies: list[np.ndarray], agent: int) -> 
 
 def values(game: GridGame, policies: list[np.ndarray], gamma: float) -> np.ndarray:
     """Discounted sums of rewards (n, S) under policies (S, M) of all agents."""
-    probability = np.ones((len(game.successors), len(game.joint_actions)))
-    for agent, policy in enumerate(policies):
-        probability *= policy[:, game.joint_actions[:, agent]]
+    probability = _joint(policies, game.joint_actions)
     chain = np.einsum("sa,sat->st", probability, game.transition())
     rewards = np.einsum("sa,nsa->ns", probability, game.rewards)
     return np.linalg.solve(np.eye(len(chain)) - gamma * chain, rewards.T).T
@@ -262,12 +282,15 @@ class Tree:
         Of consumers and firms.
     joint_actions : (A, NC + NF + 1) int array
         As for `GridGame`.
+    consumers : int
+        NC.
     """
 
     levels: list[np.ndarray]
     successors: list[np.ndarray]
     rewards: list[np.ndarray]
     joint_actions: np.ndarray
+    consumers: int
 
     def uniform_return(self, gamma: float) -> np.ndarray:
         """Discounted rewards (NC + NF,) of uniformly random play over the whole depth."""
@@ -275,6 +298,75 @@ class Tree:
         for after, reward in zip(reversed(self.successors), reversed(self.rewards), strict=True):
             value = (reward + gamma * value[after]).mean(1)
         return value[0]
+
+    @property
+    def action_dims(self) -> tuple[int, ...]:
+        """Number of actions of consumers, firms, government."""
+        return tuple((self.joint_actions.max(0) + 1).tolist())
+
+    def agent_rewards(self, depth: int, agent: int) -> np.ndarray:
+        """Rewards (n_d, A) of a consumer, a firm, or the government, which gets the sum of the consumers'."""
+        rewards = self.rewards[depth]
+        if agent < rewards.shape[-1]:
+            return rewards[..., agent]
+        return rewards[..., : self.consumers].sum(-1)
+
+    def values(self, policies: Sequence[Sequence[np.ndarray]], gamma: float) -> np.ndarray:
+        """Discounted rewards (n,) of all agents under policies[depth][agent], arrays (n_d, actions)."""
+        found = []
+        for agent in range(len(self.action_dims)):
+            value = np.zeros(len(self.levels[-1]))
+            for depth in reversed(range(len(self.rewards))):
+                gains = self.agent_rewards(depth, agent) + gamma * value[self.successors[depth]]
+                value = (_joint(policies[depth], self.joint_actions) * gains).sum(1)
+            found.append(value[0])
+        return np.array(found)
+
+    def best_response(
+        self, policies: Sequence[Sequence[np.ndarray]], agent: int, gamma: float
+    ) -> tuple[list[np.ndarray], float]:
+        """An exact best response to the others' policies, by backward induction.
+
+        Parameters
+        ----------
+        policies : policies[depth][agent], arrays (n_d, actions)
+            Of all agents; that of `agent` counts for nothing.
+        agent : int
+            Consumers, then firms, then the government.
+        gamma : float
+            Discount factor.
+
+        Returns
+        -------
+        list of (n_d,) int arrays, float
+            What it does in each state, the first of equally good actions; its discounted rewards from the root.
+        """
+        own = self.joint_actions[:, agent, None] == np.arange(self.action_dims[agent])
+        value, chosen = np.zeros(len(self.levels[-1])), []
+        for depth in reversed(range(len(self.rewards))):
+            gains = self.agent_rewards(depth, agent) + gamma * value[self.successors[depth]]
+            totals = (_joint(policies[depth], self.joint_actions, agent) * gains) @ own.astype(float)
+            chosen.append(totals.argmax(1))
+            value = totals.max(1)
+        return chosen[::-1], float(value[0])
+
+    def game(self) -> GridGame:
+        """The tree as a stationary game: states are those of all depths but the last, which is the root again."""
+        sizes = [len(level) for level in self.levels[:-1]]
+        first = np.concatenate([[0], np.cumsum(sizes)])
+        agents = range(len(self.action_dims))
+        rewards = np.array(
+            [
+                np.concatenate([self.agent_rewards(depth, agent) for depth in range(len(sizes))])
+                for agent in agents
+            ]
+        )
+        after = [first[depth + 1] + self.successors[depth] for depth in range(len(sizes) - 1)]
+        successors = np.concatenate([*after, np.zeros_like(self.successors[-1])])[..., None]
+        return GridGame(
+            (len(successors),), self.action_dims, self.joint_actions, rewards, successors,
+            np.ones(successors.shape),
+        )  # fmt: skip
 
     def best_total(self, gamma: float, consumers: int) -> float:
         """The most that all consumers together can get, everybody helping."""
@@ -305,13 +397,9 @@ def reachable_tree(config: EconomyConfig, start: Mapping[str, np.ndarray], depth
     dims = (*(len(menu),) * config.num_consumers, *(len(config.grids.firm),) * config.num_firms)
     joint = np.array(list(np.ndindex(*dims, len(config.grids.government))))
     root = Economy(config, 1, dtype="float64").snapshot() | {k: np.asarray(v) for k, v in start.items()}
-    sizes = [root[name].shape[1] for name in COLUMNS]
     levels, successors, rewards = [_rows(root)], [], []
     for _ in range(depth):
-        here = np.repeat(levels[-1], len(joint), axis=0)
-        economy = Economy(config, len(here), dtype="float64")
-        parts = np.split(here, np.cumsum(sizes)[:-1], axis=1)
-        economy.load(economy.snapshot() | dict(zip(COLUMNS, parts, strict=True)))
+        economy = economy_at(config, np.repeat(levels[-1], len(joint), axis=0))
         demand, hours, employer, firm, taxes = _choices(config, menu, np.tile(joint, (len(levels[-1]), 1)))
         step = economy.step(demand, hours, employer, firm, taxes)
         found = _rows(economy.snapshot())
@@ -321,7 +409,16 @@ def reachable_tree(config: EconomyConfig, start: Mapping[str, np.ndarray], depth
         levels.append(different)
         successors.append(inverse.reshape(-1, len(joint)))
         rewards.append(both.reshape(-1, len(joint), both.shape[1]))
-    return Tree(levels, successors, rewards, joint)
+    return Tree(levels, successors, rewards, joint, config.num_consumers)
+
+
+def economy_at(config: EconomyConfig, rows: np.ndarray, time: int = 0, dtype: str = "float64") -> Economy:
+    """Environments in the states of a level of a tree, (n_d, k), at a time."""
+    economy = Economy(config, len(rows), dtype=dtype)
+    state = economy.snapshot()
+    parts = np.split(rows, np.cumsum([state[name].shape[1] for name in COLUMNS])[:-1], axis=1)
+    economy.load(state | dict(zip(COLUMNS, parts, strict=True)) | {"time": np.full(len(rows), time)})
+    return economy
 
 
 def _rows(snapshot: Mapping[str, np.ndarray]) -> np.ndarray:
