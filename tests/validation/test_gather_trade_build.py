@@ -197,6 +197,24 @@ def test_coin_and_goods_are_conserved_in_a_million_steps() -> None:
     check_conservation(small(), 1000, 1000)
 
 
+def test_tax_days_and_first_days_are_announced() -> None:
+    """Recordings show few steps, and none before a tax day."""
+    economy, rng = GatherTradeBuild(small(), 2, 4, compile=False), np.random.default_rng(2)
+    places = {"flat": economy.flat_names, "planner_flat": economy.planner_flat_names}
+    for t in range(25):
+        seen = economy.observation
+        last, first = (
+            np.stack([getattr(seen, part)[..., names.index(f"PeriodicBracketTax-{day}")].reshape(2, -1)[:, 0]
+                      for part, names in places.items()])
+            for day in ("is_tax_day", "is_first_day")
+        )  # fmt: skip
+        assert (first == (t % 10 == 0)).all()
+        assert (seen.planner_mask.sum(1) > len(economy.planner_dims)).all() == bool(first.all())
+        economy.step(*some_actions(economy, rng))
+        np.testing.assert_array_equal(last, np.broadcast_to(economy.events.tax_log.size == 1, (2, 2)))
+        assert last.all() == (t % 10 == 9)
+
+
 def test_redistribution_leaves_everybody_with_the_same() -> None:
     economy = GatherTradeBuild(small(tax=None, redistribution=True), 1, 2, compile=False)
     rng = np.random.default_rng(1)

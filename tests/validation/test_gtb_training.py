@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,6 +151,32 @@ def test_agents_do_not_see_what_is_hidden() -> None:
     widths = [GTBTrainer(c, "cpu").agents.players[0].sight.width for c in (config, CONFIG)]
     hidden = [name for name in GatherTradeBuild(ECONOMY, 1).flat_names if name.startswith("PeriodicBracket")]
     assert widths[1] - widths[0] == len(hidden) > 0
+
+
+def first_fragment(device: str) -> list[str]:
+    """Digests of what agents and planner do and gain in their first fragment, and of what they learn from it."""
+    config = replace(CONFIG, n_envs=1, fragment=2, stagger=False, phases=(Phase(100),), policies="separate",
+                     economy=replace(ECONOMY, n_agents=2), planner_network=NetworkSettings(hidden=4))  # fmt: skip
+    trainer = GTBTrainer(config, device)
+    trainer.advance()
+    assert trainer.planner is not None
+    players = [*trainer.agents.players, trainer.planner]
+    parts = [(p.fragment.actions, p.fragment.rewards, p.fragment.numbers, p.fragment.cells, p.network.second.weight)
+             for p in players]  # fmt: skip
+    return [f"{float(one.detach().double().sum()):.12g}" for part in parts for one in part if one is not None]
+
+
+def test_training_on_cuda_is_training_on_the_processor() -> None:
+    """In numba's simulator, where tensors of the device are in the memory of the processor."""
+    code = "import sys; sys.path[:0] = [{!r}]; import test_gtb_training as t; print(t.first_fragment('cuda'))"
+    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
+    found = subprocess.run(
+        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
+        capture_output=True, text=True, env=settings, timeout=300,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == str(first_fragment("cpu"))
 
 
 class Killed(GTBTrainer):

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import torch
 
 
-def to_device(array: np.ndarray, device: str) -> Any:
-    """The array itself on the processor, a copy of it on CUDA."""
-    if device == "cpu":
+def to_device(array: Any, device: str) -> Any:
+    """The array itself on the processor, a copy of it on CUDA; what is there already, itself."""
+    if device == "cpu" or not isinstance(array, np.ndarray):
         return array
     from numba import cuda
 

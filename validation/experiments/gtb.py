@@ -200,7 +200,7 @@ class GTBTrainer:
     config : GTBRun
         The run.
     device : str
-        cpu or cuda, of economy and networks. On cuda, observations stay on the device, actions and rewards do not.
+        cpu or cuda, of economy and networks. From cuda only the metrics of finished episodes come back.
     folder : Path, optional
         Not used: everything is in the checkpoints.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pycrld_econ.validation.experiments import checkpoints
 from pycrld_econ.validation.experiments.config import load
@@ -94,16 +95,17 @@ def play(
     c = economy.config
     log = DenseLog(economy, 0, every=max(1, c.episode_length // SNAPSHOTS)) if dense else None
     rng, payments = np.random.default_rng(seed), economy.state.agents.payment.copy()
+    shape = (economy.n_envs, economy.n_agents, 6)[: 2 + c.multi_action_mode_agents]
     for _ in range(c.episode_length):
-        chosen = random_actions(economy, rng) if agents is None else agents.act(0, greedy)
-        if agents is not None and not c.multi_action_mode_agents:
-            chosen = chosen[..., 0]
-        step = economy.step(chosen, None if planner is None else planner.act(0, greedy))
+        chosen = random_actions(economy, rng) if agents is None else agents.act(0, greedy).numpy()
+        step = economy.step(
+            chosen.reshape(shape), None if planner is None else planner.act(0, greedy).numpy()
+        )
         if log is not None:
             log.record()
         for player, reward in ((agents, step.reward), (planner, step.planner_reward)):
             if player is not None:
-                player.hear(0, reward, step.done)
+                player.hear(0, torch.from_numpy(reward), torch.from_numpy(step.done))
                 player.open()
     metrics = economy.finished_metrics()
     rates = [metrics[name] for name in metrics if name.startswith("PeriodicTax/avg_bracket_rate/")]

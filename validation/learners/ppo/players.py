@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pycrld_econ.validation.backend import as_torch
+from pycrld_econ.validation.backend import as_torch, from_torch, torch_device
 from pycrld_econ.validation.learners.ppo.actions import Heads
 from pycrld_econ.validation.learners.ppo.networks import NetworkSettings, Views, network_of
 from pycrld_econ.validation.learners.ppo.rollout import Fragment
@@ -154,20 +154,20 @@ class Player:
             self.state = after
         return self.heads.logs(logits.view(len(self._rows), -1), f.mask[t])
 
-    def act(self, t: int, greedy: bool = False) -> np.ndarray:
-        """Choose actions for step t of the fragment: (L, heads) int16 array."""
+    def act(self, t: int, greedy: bool = False) -> Tensor:
+        """Choose actions for step t of the fragment: (L, heads) int16 tensor."""
         f = self.fragment
         if t % f.sequence == 0:
             f.states[t // f.sequence] = self.state
         logs = self._think(t)
         actions = self.heads.best(logs) if greedy else self.heads.sample(logs, self.generator)
         f.logs[t], f.actions[t], f.log[t] = logs, actions, self.heads.of(logs, actions)
-        return np.asarray(actions.to(torch.int16).cpu())
+        return actions.to(torch.int16)
 
-    def hear(self, t: int, rewards: np.ndarray, done: np.ndarray) -> None:
-        """Take in what step t gave each lane."""
-        self.fragment.rewards[t] = torch.from_numpy(np.ascontiguousarray(rewards, dtype=np.float32)).view(-1)
-        self.fragment.fresh[t + 1] = torch.from_numpy(np.ascontiguousarray(done))
+    def hear(self, t: int, rewards: Tensor, done: Tensor) -> None:
+        """Take in what step t gave each lane: L rewards, and whether its episode was over."""
+        self.fragment.rewards[t] = rewards.reshape(-1)
+        self.fragment.fresh[t + 1] = done.reshape(-1) != 0
 
     def close(self) -> None:
         """Value what comes after the last step."""
@@ -233,16 +233,16 @@ class Team:
         """Mean reward of agents and steps of the fragment."""
         return float(np.mean([float(player.fragment.rewards.mean()) for player in self.players]))
 
-    def act(self, t: int, greedy: bool = False) -> np.ndarray:
-        """Actions of all agents for step t: (E, n, heads) int16 array."""
+    def act(self, t: int, greedy: bool = False) -> Tensor:
+        """Actions of all agents for step t: (E, n, heads) int16 tensor."""
         chosen = [player.act(t, greedy) for player in self.players]
         each = self.n_agents // len(self.players)
-        return np.concatenate([one.reshape(-1, each, one.shape[-1]) for one in chosen], 1)
+        return torch.cat([one.view(-1, each, one.shape[-1]) for one in chosen], 1)
 
-    def hear(self, t: int, rewards: np.ndarray, done: np.ndarray) -> None:
+    def hear(self, t: int, rewards: Tensor, done: Tensor) -> None:
         """Take in what step t gave: rewards (E, n), and which episodes were over (E,)."""
-        for player, share in zip(self.players, np.split(rewards, len(self.players), 1), strict=True):
-            player.hear(t, share, np.repeat(done, share.shape[1]))
+        for player, share in zip(self.players, rewards.chunk(len(self.players), 1), strict=True):
+            player.hear(t, share, done.repeat_interleave(share.shape[1]))
 
     def close(self) -> None:
         """Value what comes after the last step."""
@@ -265,7 +265,7 @@ class Team:
 
 
 def collect(economy: GatherTradeBuild, agents: Team, planner: Player | None = None) -> np.ndarray:
-    """Fill the fragments of all players.
+    """Fill the fragments of all players; actions, observations and rewards stay on the device.
 
     Parameters
     ----------
@@ -281,18 +281,22 @@ def collect(economy: GatherTradeBuild, agents: Team, planner: Player | None = No
     (E,) bool array
         In which environments an episode ended.
     """
-    ended = np.zeros(economy.n_envs, bool)
+    device = torch_device(economy.device)
+    ended, refused = (torch.zeros(economy.n_envs, dtype=torch.bool, device=device) for _ in range(2))
     for t in range(agents.steps):
-        chosen = agents.act(t)
-        step = economy.step(
-            chosen if economy.config.multi_action_mode_agents else chosen[..., 0],
-            None if planner is None else planner.act(t),
-        )
-        agents.hear(t, step.reward, step.done)
+        chosen = from_torch(agents.act(t), economy.device)
+        out = economy.advance(chosen, None if planner is None else from_torch(planner.act(t), economy.device))
+        gains, done = as_torch(out.gains), as_torch(out.done)
+        agents.hear(t, gains[:, :-1], done)
         if planner is not None:
-            planner.hear(t, step.planner_reward, step.done)
-        ended |= step.done
+            planner.hear(t, gains[:, -1], done)
+        ended |= done != 0
+        refused |= as_torch(out.fault) != 0
+    if refused.any():
+        raise RuntimeError(
+            f"environment {int(refused.int().argmax())} refused a step: an action does not exist"
+        )
     agents.close()
     if planner is not None:
         planner.close()
-    return ended
+    return np.asarray(ended.cpu())

@@ -179,6 +179,7 @@ class GatherTradeBuild:
         self._nothing = np.zeros(
             (n_envs, self.n_agents, 6 if config.multi_action_mode_agents else 1), np.int16
         )
+        self._unplanned = self._there(np.zeros((n_envs, max(len(self.planner_dims), 1)), np.int16))
         self.reset()
 
     def _there(self, arrays: Any) -> Any:
@@ -273,7 +274,26 @@ class GatherTradeBuild:
         reward = to_host(self._out.gains)
         return Step(reward[:, :-1], reward[:, -1], to_host(self._out.done).view(np.bool_))
 
-    def _advance(self, actions: np.ndarray, planner: np.ndarray, mode: int) -> None:
+    def advance(self, actions: Any, planner_actions: Any | None = None) -> Output:
+        """One step by actions that are on the device; what comes out stays there, until the next step.
+
+        Parameters
+        ----------
+        actions : (E, n, 1) or, with `multi_action_mode_agents`, (E, n, 6) int16 array
+            As for `step`.
+        planner_actions : (E, B) or (E, 1) int16 array, optional
+            As for `step`.
+
+        Returns
+        -------
+        Output
+            Of which `gains` (E, n + 1) are rewards, that of the planner last, `done` (E,) is 1 where an episode was
+            over, and `fault` (E,) is not 0 where an action did not exist and nothing was done.
+        """
+        self._advance(actions, self._unplanned if planner_actions is None else planner_actions, self.mode)
+        return self._out
+
+    def _advance(self, actions: Any, planner: Any, mode: int) -> None:
         self._step(
             self.n_envs, to_device(actions, self.device), to_device(planner, self.device), mode, self.rules,
             self.world, self.state, self.draws, self._out, self.events, self._tally, self._finished,
@@ -289,10 +309,10 @@ class GatherTradeBuild:
             )
         return narrowed(array).reshape(self.n_envs, self.n_agents, -1)
 
-    def _planned(self, actions: ArrayLike | None) -> np.ndarray:
+    def _planned(self, actions: ArrayLike | None) -> Any:
         width = len(self.planner_dims)
         if actions is None or not width:
-            return np.zeros((self.n_envs, max(width, 1)), np.int16)
+            return self._unplanned
         array = np.asarray(actions)
         if array.shape != (self.n_envs, width) or array.dtype.kind not in "iu":
             raise ValueError(
