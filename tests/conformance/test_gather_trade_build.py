@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +29,7 @@ from pycrld_econ.validation.simulators.gather_trade_build import (
     tutorial,
 )
 from pycrld_econ.validation.simulators.gather_trade_build import replay as replays
-from pycrld_econ.validation.simulators.gather_trade_build.economy import GatherTradeBuild
+from pycrld_econ.validation.simulators.gather_trade_build.economy import GatherTradeBuild, host
 from pycrld_econ.validation.simulators.gather_trade_build.foundation import from_foundation
 from pycrld_econ.validation.simulators.gather_trade_build.layouts import Layout
 from pycrld_econ.validation.simulators.gather_trade_build.state import (
@@ -185,6 +188,52 @@ def test_recorded_episodes_are_replayed(case: Trace) -> None:
         check_state(case, economy, t + 1)
         check_seen(case, economy, t + 1)
     check_final(case, economy)
+
+
+class OnHost:
+    """What the checks look at, of an economy on another device."""
+
+    def __init__(self, economy: GatherTradeBuild) -> None:
+        self.state, self.events, self.gains = (
+            host(economy.state),
+            host(economy.events),
+            host(economy._out.gains),
+        )
+        self.observation, self.rules = economy.observation, economy.rules
+        self.maps, self.places, self.planner_map = economy.maps, economy.places, economy.planner_map
+
+
+def replay_on_cuda(folder: Path, steps: int) -> None:
+    """The first steps of all recorded episodes, checked as on the processor; prints what was replayed."""
+    for name, trace in traces(folder):
+        economy = trace.begin(device="cuda")
+        for t in range(steps):
+            trace.play(economy, t)
+            there: Any = OnHost(economy)
+            np.testing.assert_allclose(there.gains[0], trace["rewards"][t], **FLOATS)
+            check_events(trace, there, t)
+            check_state(trace, there, t + 1)
+            check_seen(trace, there, t + 1)
+        print(name)
+
+
+def folders(folder: Path) -> Iterator[tuple[str, Path]]:
+    yield "all", folder
+
+
+@pytest.mark.reference(TOPIC, folders)
+def test_recorded_episodes_begin_alike_on_cuda(case: Path) -> None:
+    """In numba's simulator, on the same functions."""
+    here = Path(__file__).parent
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; from pathlib import Path; "
+    code += f"import test_gather_trade_build as t; t.replay_on_cuda(Path({str(case)!r}), 15)"
+    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    settings["PYTHONPATH"] = str(here.parents[1])
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=settings, timeout=600
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == [name for name, _ in traces(case)]
 
 
 @pytest.mark.reference(TOPIC, traces)
