@@ -178,6 +178,13 @@ def random_actions(economy: GatherTradeBuild, rng: np.random.Generator) -> np.nd
     return np.stack(chosen, -1) if len(parts) > 1 else chosen[0]
 
 
+def any_actions(economy: GatherTradeBuild, rng: np.random.Generator) -> np.ndarray:
+    """Actions that exist, all with the same chance, whether they would have an effect or not."""
+    sizes = economy.action_dims if economy.config.multi_action_mode_agents else economy.n_actions
+    shape = (economy.n_envs, economy.n_agents, 6)[: 2 + economy.config.multi_action_mode_agents]
+    return rng.integers(0, sizes, shape)
+
+
 def stagger(economy: GatherTradeBuild, rng: np.random.Generator) -> None:
     """Lead environments to evenly spread times of their first episode, by random actions."""
     length = economy.config.episode_length

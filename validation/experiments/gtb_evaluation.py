@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pycrld_econ.validation.experiments.config import load
 from pycrld_econ.validation.experiments.gtb import (
     GTBRun,
     agents_of,
+    any_actions,
     planner_of,
     random_actions,
 )
@@ -22,6 +24,7 @@ from pycrld_econ.validation.simulators.gather_trade_build import GatherTradeBuil
 from pycrld_econ.validation.simulators.gather_trade_build.logs import DenseLog, breakdown
 
 EVALUATION_SEED = 1 << 40  # added to seeds: episodes that nobody learned from
+Draw = Callable[[GatherTradeBuild, np.random.Generator], np.ndarray]
 SNAPSHOTS = 4  # of the map after the beginning
 
 
@@ -75,7 +78,7 @@ def play(
     planner: Player | None = None,
     greedy: bool = False,
     dense: bool = False,
-    seed: int = 0,
+    draw: Draw = random_actions,
 ) -> Episodes:
     """One episode everywhere.
 
@@ -84,20 +87,20 @@ def play(
     economy : GatherTradeBuild
         At the beginning of an episode, with `autoreset=False`.
     agents, planner : Team and Player, optional
-        Who act, with fragments of one step; no agents: random actions that masks allow.
+        Who act, with fragments of one step; no agents: random actions.
     greedy : bool
         Whether they take the likeliest actions.
     dense : bool
         Whether to keep a dense log.
-    seed : int
-        Of random actions.
+    draw : callable
+        Draws random actions in an economy by a generator.
     """
     c = economy.config
     log = DenseLog(economy, 0, every=max(1, c.episode_length // SNAPSHOTS)) if dense else None
-    rng, payments = np.random.default_rng(seed), economy.state.agents.payment.copy()
+    rng, payments = np.random.default_rng(0), economy.state.agents.payment.copy()
     shape = (economy.n_envs, economy.n_agents, 6)[: 2 + c.multi_action_mode_agents]
     for _ in range(c.episode_length):
-        chosen = random_actions(economy, rng) if agents is None else agents.act(0, greedy).numpy()
+        chosen = draw(economy, rng) if agents is None else agents.act(0, greedy).numpy()
         step = economy.step(
             chosen.reshape(shape), None if planner is None else planner.act(0, greedy).numpy()
         )
@@ -145,9 +148,9 @@ def evaluate(config: GTBRun, folder: Path, greedy: bool = False, dense: bool = F
     return play(economy, agents, planner, greedy, dense), done
 
 
-def random_episodes(config: GTBRun) -> Episodes:
-    """Episodes of random actions in the same economy."""
-    return play(economy_of(config, 0), None)
+def random_episodes(config: GTBRun, draw: Draw = random_actions) -> Episodes:
+    """Episodes of random actions in the same economy: those that masks allow, or `any_actions`."""
+    return play(economy_of(config, 0), None, draw=draw)
 
 
 def row(name: str, episodes: Episodes) -> str:
@@ -174,7 +177,8 @@ def evaluate_folder(folder: Path) -> str:
         " " * 22 + "".join(f"{name:>18}" for name in names),
         row("drawn actions", drawn),
         row("likeliest actions", greedy),
-        row("random actions", random_episodes(config)),
+        row("random, if possible", random_episodes(config)),
+        row("random", random_episodes(config, any_actions)),
         "",
         "one episode of drawn actions:",
         breakdown(drawn.metrics, drawn.payments[0]),
