@@ -22,6 +22,7 @@ from pycrld_econ.shaping.games import (
 )
 from pycrld_econ.shaping.ideal import IdealPOLA
 from pycrld_econ.shaping.learning import OpponentShaping
+from pycrld_econ.shaping.losses import LogisticGame, TableGame, tandem
 from pycrld_econ.shaping.rules import (
     LOLA,
     POLA,
@@ -33,7 +34,7 @@ from pycrld_econ.shaping.rules import (
 )
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
 from pycrld_econ.shaping.portraits import ReactiveSlice
-from pycrld_econ.shaping.relatives import GradientRule, TableGame, tandem
+from pycrld_econ.shaping.relatives import GradientRule
 
 __all__ = [
     "GradientRule",
@@ -42,6 +43,7 @@ __all__ = [
     "IteratedGame",
     "LOLA",
     "Lessons",
+    "LogisticGame",
     "Naive",
     "Network",
     "OpponentModel",
