@@ -17,10 +17,11 @@ from .games import FloatArray
 from .losses import DifferentiableGame
 
 # %% auto #0
-__all__ = ['Direction', 'DIRECTIONS', 'EXTRA', 'Pieces', 'pieces', 'naive', 'look_ahead', 'lola_taylor', 'lola_shaping', 'sos',
-           'consensus', 'symplectic', 'competitive', 'local_symplectic_surgery', 'exact_look_ahead', 'GradientRule']
+__all__ = ['Direction', 'DIRECTIONS', 'EXTRA', 'Pieces', 'slopes', 'pieces', 'naive', 'look_ahead', 'lola_taylor', 'lola_shaping',
+           'sos', 'consensus', 'symplectic', 'competitive', 'local_symplectic_surgery', 'exact_look_ahead',
+           'GradientRule']
 
-# %% ../../nbs/shaping/06_relatives.ipynb #449854e6
+# %% ../../nbs/shaping/06_relatives.ipynb #bdb282c8
 @dataclass(frozen=True)
 class Pieces:
     """What directions are made of; D = N d."""
@@ -31,12 +32,22 @@ class Pieces:
     chi: FloatArray  # (..., D)
 
 
+def _own(G: FloatArray) -> FloatArray:
+    "Each player's derivatives of its own loss, stacked"
+    own = np.arange(G.shape[-2])
+    return G[..., own, own, :].reshape(*G.shape[:-3], -1)
+
+
+def slopes(game: DifferentiableGame, x: FloatArray) -> FloatArray:
+    "xi alone, (..., D)"
+    return _own(game.gradients(x))
+
+
 def pieces(game: DifferentiableGame, x: FloatArray) -> Pieces:
     "First and second derivatives at x (..., N, d), stacked"
     N, d = game.N, game.d
     G, full = game.gradients(x), game.hessians(x)
-    own = np.arange(N)
-    xi = G[..., own, own, :].reshape(*G.shape[:-3], N * d)
+    xi = _own(G)
     H = np.moveaxis(np.stack([full[..., i, i, :, :, :] for i in range(N)]), 0, -4)  # (..., i, d, j, d)
     off = H * (1 - np.eye(N))[:, None, :, None]
     mixed = np.stack([full[..., j, j, :, :, :] for j in range(N)], -4)  # (..., j, d, i, d): d_i d_j L_j
@@ -140,7 +151,7 @@ def exact_look_ahead(game: DifferentiableGame, x: FloatArray, eta: float) -> Flo
 
 EXTRA = ("extragradient", "optimistic", "lola_lookahead", "hola")
 
-# %% ../../nbs/shaping/06_relatives.ipynb #98055e00
+# %% ../../nbs/shaping/06_relatives.ipynb #e90f2c16
 @dataclass(frozen=True)
 class GradientRule:
     """A relative as a dynamics on the parameters (N, d) of a differentiable game.
@@ -182,18 +193,22 @@ class GradientRule:
 
     def direction(self, x: NDArray[Any], before: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
         "Direction of descent (..., N d), and xi; `before` is the xi of the last step"
-        t, options = pieces(self.game, x), dict(self.options or {})
+        options = dict(self.options or {})
+        if isinstance(self.rule, str) and self.rule in DIRECTIONS and self.rule != "naive":
+            t = pieces(self.game, x)
+            return DIRECTIONS[self.rule](t, self.alpha, **options), t.xi
+        xi = slopes(self.game, x)
         if callable(self.rule):
-            return -self.rule(x).reshape(t.xi.shape), t.xi
+            return -self.rule(x).reshape(xi.shape), xi
         if self.rule == "optimistic":
-            return 2.0 * t.xi - (t.xi if before is None else before), t.xi
+            return 2.0 * xi - (xi if before is None else before), xi
         if self.rule == "extragradient":
-            return pieces(self.game, x - self.alpha * t.xi.reshape(x.shape)).xi, t.xi
+            return slopes(self.game, x - self.alpha * xi.reshape(x.shape)), xi
         if self.rule == "lola_lookahead":
-            return exact_look_ahead(self.game, x, options.get("eta", self.alpha)), t.xi
+            return exact_look_ahead(self.game, x, options.get("eta", self.alpha)), xi
         if self.rule == "hola":
-            return self._higher_order(x, **options), t.xi
-        return DIRECTIONS[self.rule](t, self.alpha, **options), t.xi
+            return self._higher_order(x, **options), xi
+        return xi, xi
 
     def _higher_order(self, x: FloatArray, order: int = 2, beta: float | None = None) -> FloatArray:
         from pycrld_econ.shaping.autograd import higher_order_field, torch_losses
