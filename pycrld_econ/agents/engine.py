@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from . import kernels
 
-# %% ../../nbs/agents/02_engine.ipynb #3aaa0d58
+# %% ../../nbs/agents/02_engine.ipynb #1e76c133
 def sources(module: types.ModuleType, entry: str) -> dict[str, types.FunctionType]:
     "The function `entry` of a kernel module and all functions that it calls, directly or not, by name"
     found: dict[str, types.FunctionType] = {}
@@ -46,6 +46,8 @@ def _compiled_unlocked(module: types.ModuleType, entry: str) -> Callable[..., No
     import numba
 
     functions = sources(module, entry)
+    # A module that says BORROWED makes and keeps no arrays: counting references costs an atomic operation each.
+    counting: dict[str, Any] = {"_nrt": False} if getattr(module, "BORROWED", False) else {}
     files = sorted({f.__code__.co_filename for f in functions.values()})
     checksum = zlib.crc32(b"".join(Path(file).read_bytes() for file in files))
     scopes, twins = [], {}
@@ -54,7 +56,7 @@ def _compiled_unlocked(module: types.ModuleType, entry: str) -> Callable[..., No
         twin = types.FunctionType(function.__code__, scope, name, function.__defaults__)
         twin.__module__, twin.__qualname__ = function.__module__, f"{name}_{checksum:08x}"
         inline = name != entry and name not in scope.get("RARE", ())
-        twins[name] = numba.njit(nogil=True, error_model="numpy", cache=True, forceinline=inline)(twin)
+        twins[name] = numba.njit(nogil=True, error_model="numpy", cache=True, forceinline=inline, **counting)(twin)
         scopes.append(scope)
     for scope in scopes:
         scope.update(twins)
@@ -75,6 +77,12 @@ def compiled(module: types.ModuleType, entry: str) -> Callable[..., None]:
     -------
     callable
         The same function, compiled by numba (cached on disk, releases the interpreter lock).
+
+    Notes
+    -----
+    For developers: functions named in `RARE` of their module are not inlined. A module that sets `BORROWED = True`
+    promises to make and keep no arrays, and is compiled without reference counts: with many arrays in tuples, as in
+    `pycrld_econ.shaping.updates`, these take most of the time.
     """
     with _compiling:  # threads that ask at the same time share one twin
         return _compiled_unlocked(module, entry)
