@@ -33,7 +33,7 @@ from pycrld_econ.shaping.rules import (
     ShapingStatus,
 )
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
-from pycrld_econ.shaping.portraits import ReactiveSlice
+from pycrld_econ.shaping.portraits import LogitSlice, ReactiveSlice, TitForTatPlane
 from pycrld_econ.shaping.relatives import GradientRule
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "LOLA",
     "Lessons",
     "LogisticGame",
+    "LogitSlice",
     "Naive",
     "Network",
     "OpponentModel",
@@ -54,6 +55,7 @@ __all__ = [
     "ShapingStatus",
     "TableGame",
     "Tabular",
+    "TitForTatPlane",
     "bach_or_stravinsky",
     "chicken",
     "contribution_game",
