@@ -35,6 +35,7 @@ from pycrld_econ.shaping.rules import (
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
 from pycrld_econ.shaping.portraits import LogitSlice, ReactiveSlice, TitForTatPlane
 from pycrld_econ.shaping.relatives import GradientRule
+from pycrld_econ.shaping.symbolic import SymbolicValue, symbolic_value
 
 __all__ = [
     "GradientRule",
@@ -53,6 +54,7 @@ __all__ = [
     "Preconditioned",
     "ReactiveSlice",
     "ShapingStatus",
+    "SymbolicValue",
     "TableGame",
     "Tabular",
     "TitForTatPlane",
@@ -72,6 +74,7 @@ __all__ = [
     "reordered",
     "stag_hunt",
     "strategies",
+    "symbolic_value",
     "tandem",
     "two_by_two",
     "values",

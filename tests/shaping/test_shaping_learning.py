@@ -241,7 +241,7 @@ def test_higher_refuses_to_maximise():
 def test_torch_is_imported_only_by_the_torch_path():
     code = (
         "import sys, pycrld_econ.shaping, pycrld_econ.shaping.autograd, pycrld_econ.shaping.experiments\n"
-        "import pycrld_econ.shaping.consistency, pycrld_econ.shaping.commands\n"
+        "import pycrld_econ.shaping.consistency, pycrld_econ.shaping.commands, pycrld_econ.shaping.symbolic\n"
         "print(sorted({'torch', 'higher', 'sympy', 'pandas', 'numba', 'yaml'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
