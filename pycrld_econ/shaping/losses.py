@@ -13,8 +13,8 @@ import numpy as np
 from .games import FloatArray, IteratedGame
 
 # %% auto #0
-__all__ = ['DifferentiableGame', 'QuadraticGame', 'tandem', 'hamiltonian', 'balduzzi', 'OneShotGame', 'one_shot_matching_pennies',
-           'ultimatum', 'LogisticGame', 'TableGame']
+__all__ = ['DifferentiableGame', 'QuadraticGame', 'tandem', 'hamiltonian', 'balduzzi', 'OneShotGame', 'one_shot',
+           'one_shot_matching_pennies', 'ultimatum', 'LogisticGame', 'TableGame']
 
 # %% ../../nbs/shaping/06_losses.ipynb #3d3d8723
 class DifferentiableGame(Protocol):
@@ -91,7 +91,7 @@ def balduzzi() -> QuadraticGame:
     "L_1 = x^2/2 + 10 x y, L_2 = y^2/2 - 10 x y"
     return QuadraticGame(np.array([[[1.0, 10], [10, 0]], [[0, -10], [-10, 1]]]), np.zeros((2, 2)))
 
-# %% ../../nbs/shaping/06_losses.ipynb #fe76f5c8
+# %% ../../nbs/shaping/06_losses.ipynb #cc04f83d
 def _sigmoid(x: FloatArray) -> FloatArray:
     if np.iscomplexobj(x):  # for derivatives by complex steps, at moderate x
         return np.asarray(1.0 / (1.0 + np.exp(-x)))
@@ -143,6 +143,13 @@ class OneShotGame:
         mixed = self._sum(dp, dq)
         rows = [np.stack([self._sum(ddp, q), mixed], -1), np.stack([mixed, self._sum(p, ddq)], -1)]
         return np.stack(rows, -2)[..., None, :, None]
+
+
+def one_shot(game: IteratedGame) -> OneShotGame:
+    "The stage game of two players, played once; each cooperates with probability sigma(x_i)"
+    if game.N != 2:
+        raise ValueError(f"game must have 2 players, got {game.N}")
+    return OneShotGame(-game.payoffs.reshape(2, 2, 2)[:, ::-1, ::-1])
 
 
 def one_shot_matching_pennies() -> OneShotGame:

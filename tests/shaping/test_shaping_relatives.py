@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from pycrld_econ.agents.base import Dynamics
-from pycrld_econ.shaping import LOLA, Naive, OpponentShaping, contribution_game, prisoners_dilemma
+from pycrld_econ.shaping import LOLA, Naive, OpponentShaping, chicken, contribution_game, prisoners_dilemma
 from pycrld_econ.shaping.consistency import consistent, consistent_on_box, higher_order, next_level
 from pycrld_econ.shaping.losses import (
     LogisticGame,
     TableGame,
     balduzzi,
     hamiltonian,
+    one_shot,
     one_shot_matching_pennies,
     tandem,
     ultimatum,
@@ -25,6 +26,7 @@ LOSSES = {
     "balduzzi": balduzzi(),
     "pennies": one_shot_matching_pennies(),
     "ultimatum": ultimatum(),
+    "chicken": one_shot(chicken()),
     "logistic": LogisticGame(0.01),
     "dilemma": TableGame(prisoners_dilemma()),
     "three": TableGame(contribution_game(1.8, 3)),
@@ -161,6 +163,7 @@ def test_an_unsolved_consistency_says_so():
         (lambda: GradientRule(tandem(), "sos").step(np.zeros((2, 2))), "X must have shape"),
         (lambda: GradientRule(tandem(), "hola").jacobian(np.zeros((2, 1))), "closed form"),
         (lambda: GradientRule(tandem(), "hola", 1.0, {"order": -1}).step(np.zeros((2, 1))), "order must be"),
+        (lambda: one_shot(contribution_game(1.5, 3)), "game must have 2 players"),
         (lambda: consistent(tandem(), -1.0), "beta must be"),
         (lambda: higher_order(tandem(), -1, 0.1), "order must be"),
         (lambda: consistent_on_box(TableGame(prisoners_dilemma()), 0.1), "game must have 2 players"),
