@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pycrld_econ.agents.base import Dynamics
+from pycrld_econ.analysis import bifurcation_diagram
 from pycrld_econ.shaping import LOLA, Naive, OpponentShaping, chicken, contribution_game, prisoners_dilemma
 from pycrld_econ.shaping.consistency import consistent, consistent_on_box, higher_order, next_level
 from pycrld_econ.shaping.losses import (
@@ -81,6 +82,19 @@ def test_consistency_is_the_limit_of_higher_orders():
 def test_relatives_report_divergence():
     result = GradientRule(balduzzi(), "naive", 1.0).ensemble(np.ones((2, 2, 1)), 500)
     assert (result.status == 3).all()
+
+
+def test_relatives_have_bifurcation_diagrams():
+    """The rest point of LOLA's shaping form in tandem moves as 1 / (1 - 2 alpha)."""
+    rates = np.array([0.05, 0.1, 0.2])
+    one = GradientRule(tandem(), "lola_shaping", 0.1)
+    diagram = bifurcation_diagram(
+        one, lambda a: GradientRule(tandem(), "lola_shaping", a), rates, np.zeros((2, 1)), 300, 32
+    )
+    assert (diagram.period == 1).all()
+    np.testing.assert_allclose(diagram.points[:, 0, 0].sum((-2, -1)), 1 / (1 - 2 * rates), rtol=1e-8)
+    paths = one.ensemble(2, 5, rng=0, record="all")
+    np.testing.assert_array_equal(paths.records[1], one.run(paths.start[1], 4))
 
 
 def test_mean_losses_of_the_dilemma():
