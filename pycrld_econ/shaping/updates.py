@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RARE', 'BORROWED', 'place', 'evaluate_at', 'slope', 'bent', 'first_order', 'expected_step', 'walk', 'arrive',
            'bend_back', 'expected_slopes_only', 'look_ahead', 'descend', 'implicit_term', 'inner_prox', 'ascent',
-           'settle', 'improve', 'fit_models', 'begin', 'finish', 'distance', 'epoch', 'advance_shapers']
+           'recall', 'keep', 'settle', 'improve', 'fit_models', 'begin', 'finish', 'distance', 'epoch',
+           'advance_shapers']
 
 # %% ../../nbs/shaping/02_updates.ipynb #fd8c82e6
 import math
@@ -238,7 +239,7 @@ def inner_prox(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Pla
             place(model, room.base, j, room, 0)
     return most
 
-# %% ../../nbs/shaping/02_updates.ipynb #29ae2e57
+# %% ../../nbs/shaping/02_updates.ipynb #e3fde2e1
 def ascent(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, model: Space, room: Room) -> int:
     "total[i] = what player i climbs, in logits; the number of inner steps where they were counted"
     rule, count = plan.rule[b, i], 0
@@ -255,6 +256,24 @@ def ascent(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, m
     return count
 
 
+def recall(j: int, kind: int, room: Room) -> None:
+    "Record 0: player j as the epoch found it"
+    for s in range(room.g.shape[1]):
+        room.z[0, j, s], room.p[0, j, s], room.q[0, j, s] = room.z_now[j, s], room.p_now[j, s], room.q_now[j, s]
+        if kind == 2:
+            for h in range(room.act.shape[3]):
+                room.act[0, j, s, h] = room.act_now[j, s, h]
+
+
+def keep(i: int, kind: int, room: Room) -> None:
+    "What the next epoch will find: player i as it is in record 1"
+    for s in range(room.g.shape[1]):
+        room.z_now[i, s], room.p_now[i, s], room.q_now[i, s] = room.z[1, i, s], room.p[1, i, s], room.q[1, i, s]
+        if kind == 2:
+            for h in range(room.act.shape[3]):
+                room.act_now[i, s, h] = room.act[1, i, s, h]
+
+
 def settle(
     theta: np.ndarray, models: np.ndarray, b: int, i: int, known: bool, own: Space, model: Space, room: Room
 ) -> None:
@@ -266,12 +285,8 @@ def settle(
         else:
             for k in range(room.base.shape[1]):
                 room.base[j, k] = theta[b, j, k] if known else models[b, i, j, k]
-        if own.kind != 2 and (j == i or known):  # a table has no hidden layer to be filled
-            for s in range(room.g.shape[1]):
-                room.z[0, j, s], room.p[0, j, s] = room.z_now[j, s], room.p_now[j, s]
-                room.q[0, j, s] = room.q_now[j, s]
-        elif j == i:
-            place(own, room.own, i, room, 0)
+        if j == i or known:
+            recall(j, own.kind, room)
         else:
             place(model, room.base, j, room, 0)
         for s in range(room.g.shape[1]):
@@ -342,19 +357,17 @@ def fit_models(theta: np.ndarray, models: np.ndarray, b: int, i: int, plan: Plan
             fine = fine and ended
     return fine
 
-# %% ../../nbs/shaping/02_updates.ipynb #8ae3ba1e
+# %% ../../nbs/shaping/02_updates.ipynb #8285f515
 def begin(theta: np.ndarray, b: int, own: Space, room: Room) -> None:
     "Everybody's policy at the start of the first epoch"
-    N, S = room.g.shape
-    for i in range(N):
+    for i in range(room.g.shape[0]):
         for k in range(room.own.shape[1]):
             room.next[i, k] = theta[b, i, k]
         place(own, room.next, i, room, 1)
-        for s in range(S):
-            room.z_now[i, s], room.p_now[i, s], room.q_now[i, s] = room.z[1, i, s], room.p[1, i, s], room.q[1, i, s]
+        keep(i, own.kind, room)
 
 
-def finish(payoffs: np.ndarray, gamma: np.ndarray, b: int, room: Room,
+def finish(payoffs: np.ndarray, gamma: np.ndarray, b: int, kind: int, room: Room,
            values: np.ndarray, policies: np.ndarray, t: int) -> None:  # fmt: skip
     "Values and policies of the next point, which `distance` has put in record 1"
     N, S = room.g.shape
@@ -363,7 +376,7 @@ def finish(payoffs: np.ndarray, gamma: np.ndarray, b: int, room: Room,
         values[b, t, i] = value(payoffs, b, room.visits, 1, i)
         for s in range(S):
             policies[b, t, i, s] = room.p[1, i, s]
-            room.z_now[i, s], room.p_now[i, s], room.q_now[i, s] = room.z[1, i, s], room.p[1, i, s], room.q[1, i, s]
+        keep(i, kind, room)
 
 
 def distance(theta: np.ndarray, b: int, own: Space, room: Room) -> float:
@@ -392,7 +405,7 @@ def epoch(payoffs: np.ndarray, gamma: np.ndarray, plan: Plan, own: Space, model:
         fine = improve(payoffs, gamma, b, i, plan, own, model, room, counts, t) and fine
     return fine
 
-# %% ../../nbs/shaping/02_updates.ipynb #b1662eb3
+# %% ../../nbs/shaping/02_updates.ipynb #ccf90388
 def advance_shapers(
     payoffs: np.ndarray, gamma: np.ndarray, plan: Plan, own: Space, model: Space, theta: np.ndarray,
     models: np.ndarray, status: np.ndarray, length: np.ndarray, capped: np.ndarray, residual: np.ndarray,
@@ -419,7 +432,7 @@ def advance_shapers(
                     if t < trace.shape[1]:
                         trace[b, t, i, k] = room.next[i, k]
             length[b] += 1
-            finish(payoffs, gamma, b, room, values, policies, t)
+            finish(payoffs, gamma, b, own.kind, room, values, policies, t)
             if not finite:
                 status[b] = NOT_A_NUMBER
 
