@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from . import kernels
 
-# %% ../../nbs/agents/02_engine.ipynb #c9218db6
+# %% ../../nbs/agents/02_engine.ipynb #74e50c5f
 def sources(module: types.ModuleType, entry: str) -> dict[str, types.FunctionType]:
     "The function `entry` of a kernel module and all functions that it calls, directly or not, by name"
     found: dict[str, types.FunctionType] = {}
@@ -42,21 +42,24 @@ _compiling = threading.RLock()
 
 
 @cache
-def _compiled_unlocked(module: types.ModuleType, entry: str) -> Callable[..., None]:
+def _compiled_unlocked(module: types.ModuleType, entry: str, callable_: bool) -> Callable[..., None]:
     import numba
 
     functions = sources(module, entry)
+    # A module that says BORROWED makes and keeps no arrays: counting references costs an atomic operation each.
+    counting = not getattr(module, "BORROWED", False)
     files = sorted({f.__code__.co_filename for f in functions.values()})
     checksum = zlib.crc32(b"".join(Path(file).read_bytes() for file in files))
     scopes, twins = [], {}
     for name, function in functions.items():
         scope = dict(function.__globals__)
         twin = types.FunctionType(function.__code__, scope, name, function.__defaults__)
-        inner = name != entry  # not called from Python: making it callable takes a third of the time of compiling
+        inner = name != entry or not callable_
         role = "inner" if inner else "entry"  # apart in the cache
         twin.__module__, twin.__qualname__ = function.__module__, f"{name}_{checksum:08x}_{role}"
-        inline = inner and name not in scope.get("RARE", ())
-        options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inner}
+        # To make a function callable from Python takes a third of the time of compiling where tuples hold many arrays.
+        options: dict[str, Any] = {"no_cpython_wrapper": inner, "_nrt": counting}
+        options["forceinline"] = name != entry and name not in scope.get("RARE", ())
         twins[name] = numba.njit(nogil=True, error_model="numpy", cache=True, **options)(twin)
         scopes.append(scope)
     for scope in scopes:
@@ -64,7 +67,7 @@ def _compiled_unlocked(module: types.ModuleType, entry: str) -> Callable[..., No
     return twins[entry]
 
 
-def compiled(module: types.ModuleType, entry: str) -> Callable[..., None]:
+def compiled(module: types.ModuleType, entry: str, callable_: bool = True) -> Callable[..., None]:
     """The compiled twin of the kernel `entry` of `module`.
 
     Parameters
@@ -73,14 +76,22 @@ def compiled(module: types.ModuleType, entry: str) -> Callable[..., None]:
         A module of plain functions over scalars and arrays, such as `pycrld_econ.agents.kernels`.
     entry : str
         The name of the function to call.
+    callable_ : bool
+        False: it will only be called by compiled functions, not from Python, and is compiled sooner.
 
     Returns
     -------
     callable
         The same function, compiled by numba (cached on disk, releases the interpreter lock).
+
+    Notes
+    -----
+    For developers: functions named in `RARE` of their module are not inlined. A module that sets `BORROWED = True`
+    promises to make and keep no arrays, and is compiled without reference counts: with many arrays in tuples, as in
+    `pycrld_econ.shaping.updates`, these take most of the time.
     """
     with _compiling:  # threads that ask at the same time share one twin
-        return _compiled_unlocked(module, entry)
+        return _compiled_unlocked(module, entry, callable_)
 
 # %% ../../nbs/agents/02_engine.ipynb #28be02e2
 PATIENCE = 1.0  # seconds of a processor

@@ -22,6 +22,7 @@ from pycrld_econ.shaping.games import (
 )
 from pycrld_econ.shaping.ideal import IdealPOLA
 from pycrld_econ.shaping.learning import OpponentShaping
+from pycrld_econ.shaping.losses import LogisticGame, TableGame, tandem
 from pycrld_econ.shaping.rules import (
     LOLA,
     POLA,
@@ -32,8 +33,9 @@ from pycrld_econ.shaping.rules import (
     ShapingStatus,
 )
 from pycrld_econ.shaping.policies import Network, Preconditioned, Tabular, random_parameters
-from pycrld_econ.shaping.portraits import ReactiveSlice
-from pycrld_econ.shaping.relatives import GradientRule, TableGame, tandem
+from pycrld_econ.shaping.portraits import LogitSlice, ReactiveSlice, TitForTatPlane
+from pycrld_econ.shaping.relatives import GradientRule
+from pycrld_econ.shaping.symbolic import SymbolicValue, symbolic_value
 
 __all__ = [
     "GradientRule",
@@ -42,6 +44,8 @@ __all__ = [
     "IteratedGame",
     "LOLA",
     "Lessons",
+    "LogisticGame",
+    "LogitSlice",
     "Naive",
     "Network",
     "OpponentModel",
@@ -50,8 +54,10 @@ __all__ = [
     "Preconditioned",
     "ReactiveSlice",
     "ShapingStatus",
+    "SymbolicValue",
     "TableGame",
     "Tabular",
+    "TitForTatPlane",
     "bach_or_stravinsky",
     "chicken",
     "contribution_game",
@@ -68,6 +74,7 @@ __all__ = [
     "reordered",
     "stag_hunt",
     "strategies",
+    "symbolic_value",
     "tandem",
     "two_by_two",
     "values",

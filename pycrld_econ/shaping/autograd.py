@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['LogitMap', 'torch_module', 'torch_values', 'torch_divergence', 'table_map', 'network_map', 'look_ahead_value',
-           'autograd_update', 'higher_look_ahead']
+           'autograd_update', 'higher_look_ahead', 'torch_losses', 'higher_order_field']
 
 # %% ../../nbs/shaping/09_autograd.ipynb #d929a0b7
 def torch_module() -> Any:
@@ -194,3 +194,70 @@ def higher_look_ahead(
             step.step(-torch_values(game, z)[1])
         z = torch.stack([own(inputs)[:, 0], fast(inputs)[:, 0]])
         return list(torch.autograd.grad(torch_values(game, z)[0], list(own.parameters())))
+
+# %% ../../nbs/shaping/09_autograd.ipynb #14dea2a9
+def torch_losses(game: Any) -> Callable[[Any], Any]:
+    """The losses of a game of `pycrld_econ.shaping.losses` as a function of tensors, (..., N, d) -> (..., N).
+
+    Raises
+    ------
+    TypeError
+        For other games; give `higher_order_field` a function of your own.
+    """
+    from pycrld_econ.shaping.losses import LogisticGame, OneShotGame, QuadraticGame, TableGame
+
+    torch = torch_module()
+    if isinstance(game, TableGame):
+        return lambda x: -torch_values(game.game, x)
+    if isinstance(game, QuadraticGame):
+        A, b = torch.tensor(game.A, dtype=torch.float64), torch.tensor(game.b, dtype=torch.float64)
+        return lambda x: 0.5 * torch.einsum("...id,kij,...jd->...k", x, A, x) + x[..., 0] @ b.T
+    if isinstance(game, OneShotGame):
+        table = torch.tensor(game.loss, dtype=torch.float64)
+
+        def one_shot(x: Any) -> Any:
+            both = torch.stack([torch.sigmoid(x[..., 0]), torch.sigmoid(-x[..., 0])], -1)
+            return torch.einsum("...a,kab,...b->...k", both[..., 0, :], table, both[..., 1, :])
+
+        return one_shot
+    if isinstance(game, LogisticGame):
+
+        def logistic(x: Any) -> Any:
+            v, s = x[..., 0], torch.sigmoid(x[..., 0])
+            wall = v.prod(-1, keepdim=True) ** 2 + (v**2 - v.flip(-1) ** 2) ** 2
+            return 4 * s * (1 - 2 * s.flip(-1)) + game.wall * wall
+
+        return logistic
+    raise TypeError(f"game must be one of pycrld_econ.shaping.losses, got {type(game).__name__}")
+
+
+def higher_order_field(losses: Callable[[Any], Any], x: np.ndarray, order: int, beta: float) -> np.ndarray:
+    """Learning steps of HOLA, (..., N, d).
+
+    Parameters
+    ----------
+    losses : callable
+        Tensors (..., N, d) to losses (..., N), for each point of the batch alone.
+    x : (..., N, d) array
+        Parameters.
+    order : int >= 0
+        0 is naive, 1 exact look-ahead LOLA.
+    beta : float
+        The step expected of the others.
+    """
+    if isinstance(order, bool) or order != int(order) or order < 0:
+        raise ValueError(f"order must be a whole number >= 0, got {order!r}")
+    torch = torch_module()
+    theta = torch.tensor(np.asarray(x, dtype=np.float64), requires_grad=True)
+    N = theta.shape[-2]
+    others = 1.0 - torch.eye(N, dtype=torch.float64)
+    steps = torch.zeros_like(theta)
+    for level in range(int(order) + 1):
+        rows = []
+        for i in range(N):
+            expected = theta + beta * others[i][:, None] * steps
+            loss = losses(expected)[..., i].sum()
+            slope = torch.autograd.grad(loss, theta, retain_graph=True, create_graph=level < order)[0]
+            rows.append(-slope[..., i, :])
+        steps = torch.stack(rows, -2)
+    return np.asarray(steps.detach().numpy())

@@ -218,7 +218,7 @@ def run_row(
     lessons = chosen.dynamics().learn(start, chosen.epochs, seed=seed, threads=threads, progress=progress)
     return RowResult(chosen, lessons)
 
-# %% ../../nbs/shaping/07_experiments.ipynb #2027e91c
+# %% ../../nbs/shaping/07_experiments.ipynb #cdbdde9d
 def table_row(result: RowResult) -> str:
     "One line: name, measured shares with interval, expected and original ones"
     low, high = result.interval

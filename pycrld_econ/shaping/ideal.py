@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .games import FloatArray, IteratedGame
 from .learning import probabilities
-from .relatives import TableGame
+from .losses import TableGame
 
 # %% auto #0
 __all__ = ['log_sigmoid', 'divergence', 'IdealStep', 'IdealPOLA']

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TABLE', 'MATRIX', 'NETWORK', 'NAIVE', 'SHAPING', 'TAYLOR', 'LOOK_AHEAD', 'LOLA', 'INNER_PROX', 'RUNNING', 'MAX_STEPS',
            'CONVERGED', 'NOT_A_NUMBER', 'PROX_LIMIT', 'RARE', 'logits', 'pull', 'push', 'bend', 'squash', 'contract',
-           'scatter', 'invert', 'solve', 'value', 'gradient', 'tangent', 'log_sigmoid', 'divergence', 'Plan', 'Space',
-           'Room', 'empty_room']
+           'scatter', 'invert', 'solve', 'value', 'solve_pair', 'gradient_pair', 'tangent_pair', 'gradient', 'tangent',
+           'log_sigmoid', 'divergences', 'Plan', 'Space', 'Room', 'empty_room']
 
 # %% ../../nbs/shaping/01_kernels.ipynb #cf740688
 import math
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# %% ../../nbs/shaping/01_kernels.ipynb #ba57b4a5
+# %% ../../nbs/shaping/01_kernels.ipynb #12eec44d
 TABLE, MATRIX, NETWORK = 0, 1, 2
 
 
@@ -38,7 +38,8 @@ def logits(kind: int, matrix: np.ndarray, active: np.ndarray, theta: np.ndarray,
                 a = theta[i, H * D + h]
                 for n in range(N):
                     a += theta[i, h * D + active[s, n]]
-                t = math.tanh(a.real)
+                e = math.exp(-2.0 * abs(a.real))  # tanh to an absolute 1e-16, in half the time of the library's
+                t = math.copysign((1.0 - e) / (1.0 + e), a.real)
                 u = t + (1.0 - t * t) * (a - a.real)
                 act[r, i, s, h] = u
                 total += theta[i, H * D + H + h] * u
@@ -115,13 +116,14 @@ def bend(active: np.ndarray, theta: np.ndarray, i: int, act: np.ndarray, r: int,
             for n in range(N):
                 out[i, h * D + active[s, n]] += scale * g[i, s] * weight
 
-# %% ../../nbs/shaping/01_kernels.ipynb #cdda6597
+# %% ../../nbs/shaping/01_kernels.ipynb #0ec93937
 def squash(z: np.ndarray, p: np.ndarray, q: np.ndarray, r: int, i: int) -> None:
     "Write the probabilities of both actions, each with full relative precision"
     for s in range(z.shape[2]):
         x = z[r, i, s]
         e = math.exp(-abs(x.real))
-        small, large = e / (1.0 + e), 1.0 / (1.0 + e)
+        large = 1.0 / (1.0 + e)
+        small = e * large
         slope = small * large * (x - x.real)
         if x.real >= 0:
             p[r, i, s] = large + slope
@@ -185,7 +187,7 @@ def scatter(p: np.ndarray, q: np.ndarray, r: int, weight: float, s: int, i: int,
                 w = w * q[r, n, s]
         out[r, k, a] += w
 
-# %% ../../nbs/shaping/01_kernels.ipynb #6169093c
+# %% ../../nbs/shaping/01_kernels.ipynb #c520ced4
 def invert(inv: np.ndarray, r: int) -> None:
     "Replace the matrix `inv[r]` by its inverse (Gauss-Jordan, no pivoting)"
     A = inv.shape[1]
@@ -206,6 +208,9 @@ def solve(payoffs: np.ndarray, gamma: np.ndarray, b: int, p: np.ndarray, q: np.n
           inv: np.ndarray, visits: np.ndarray, v: np.ndarray, r: int) -> None:  # fmt: skip
     "Write N, the visits m and the continuation values v_k = N r_k of record `r`"
     N, A = p.shape[1], inv.shape[1]
+    if N == 2:
+        solve_pair(payoffs, gamma[b], b, p, q, inv, visits, v, r)
+        return
     for s in range(A):
         for a in range(A):
             inv[r, s, a] = 0.0
@@ -232,11 +237,110 @@ def value(payoffs: np.ndarray, b: int, visits: np.ndarray, r: int, k: int):  # t
         total += visits[r, 0, a] * payoffs[b, k, a]
     return total
 
-# %% ../../nbs/shaping/01_kernels.ipynb #5ff47c0f
+# %% ../../nbs/shaping/01_kernels.ipynb #c29f84e4
+def solve_pair(payoffs: np.ndarray, gamma: float, b: int, p: np.ndarray, q: np.ndarray,
+               inv: np.ndarray, visits: np.ndarray, v: np.ndarray, r: int) -> None:  # fmt: skip
+    "`solve` for two players"
+    c1, c0, d1, d0 = gamma * p[r, 0, 0], gamma * q[r, 0, 0], p[r, 1, 0], q[r, 1, 0]
+    a00, a01, b00, b01 = 1.0 - c0 * d0, -c0 * d1, -c1 * d0, -c1 * d1
+    c1, c0, d1, d0 = gamma * p[r, 0, 1], gamma * q[r, 0, 1], p[r, 1, 1], q[r, 1, 1]
+    a10, a11, b10, b11 = -c0 * d0, 1.0 - c0 * d1, -c1 * d0, -c1 * d1
+    c1, c0, d1, d0 = gamma * p[r, 0, 2], gamma * q[r, 0, 2], p[r, 1, 2], q[r, 1, 2]
+    e00, e01, f00, f01 = -c0 * d0, -c0 * d1, 1.0 - c1 * d0, -c1 * d1
+    c1, c0, d1, d0 = gamma * p[r, 0, 3], gamma * q[r, 0, 3], p[r, 1, 3], q[r, 1, 3]
+    e10, e11, f10, f11 = -c0 * d0, -c0 * d1, -c1 * d0, 1.0 - c1 * d1
+    det = 1.0 / (a00 * a11 - a01 * a10)
+    a00, a01, a10, a11 = a11 * det, -a01 * det, -a10 * det, a00 * det  # inverse of the first block
+    b00, b10 = a00 * b00 + a01 * b10, a10 * b00 + a11 * b10  # times the second
+    b01, b11 = a00 * b01 + a01 * b11, a10 * b01 + a11 * b11
+    f00, f01 = f00 - e00 * b00 - e01 * b10, f01 - e00 * b01 - e01 * b11  # Schur complement
+    f10, f11 = f10 - e10 * b00 - e11 * b10, f11 - e10 * b01 - e11 * b11
+    e00, e01 = e00 * a00 + e01 * a10, e00 * a01 + e01 * a11
+    e10, e11 = e10 * a00 + e11 * a10, e10 * a01 + e11 * a11
+    det = 1.0 / (f00 * f11 - f01 * f10)
+    f00, f01, f10, f11 = f11 * det, -f01 * det, -f10 * det, f00 * det
+    b00, b01 = b00 * f00 + b01 * f10, b00 * f01 + b01 * f11
+    b10, b11 = b10 * f00 + b11 * f10, b10 * f01 + b11 * f11
+    a00, a01 = a00 + b00 * e00 + b01 * e10, a01 + b00 * e01 + b01 * e11
+    a10, a11 = a10 + b10 * e00 + b11 * e10, a11 + b10 * e01 + b11 * e11
+    e00, e10 = -f00 * e00 - f01 * e10, -f10 * e00 - f11 * e10
+    e01, e11 = -f00 * e01 - f01 * e11, -f10 * e01 - f11 * e11
+    inv[r, 0, 0], inv[r, 0, 1], inv[r, 0, 2], inv[r, 0, 3] = a00, a01, -b00, -b01
+    inv[r, 1, 0], inv[r, 1, 1], inv[r, 1, 2], inv[r, 1, 3] = a10, a11, -b10, -b11
+    inv[r, 2, 0], inv[r, 2, 1], inv[r, 2, 2], inv[r, 2, 3] = e00, e01, f00, f01
+    inv[r, 3, 0], inv[r, 3, 1], inv[r, 3, 2], inv[r, 3, 3] = e10, e11, f10, f11
+    for k in range(2):
+        r0, r1, r2, r3 = payoffs[b, k, 0], payoffs[b, k, 1], payoffs[b, k, 2], payoffs[b, k, 3]
+        v[r, k, 0] = a00 * r0 + a01 * r1 - b00 * r2 - b01 * r3
+        v[r, k, 1] = a10 * r0 + a11 * r1 - b10 * r2 - b11 * r3
+        v[r, k, 2] = e00 * r0 + e01 * r1 + f00 * r2 + f01 * r3
+        v[r, k, 3] = e10 * r0 + e11 * r1 + f10 * r2 + f11 * r3
+    c1, c0, d1, d0 = p[r, 0, 4], q[r, 0, 4], p[r, 1, 4], q[r, 1, 4]
+    m0, m1, m2, m3 = c0 * d0, c0 * d1, c1 * d0, c1 * d1
+    visits[r, 2, 0], visits[r, 2, 1], visits[r, 2, 2], visits[r, 2, 3] = m0, m1, m2, m3
+    visits[r, 0, 0] = m0 * a00 + m1 * a10 + m2 * e00 + m3 * e10
+    visits[r, 0, 1] = m0 * a01 + m1 * a11 + m2 * e01 + m3 * e11
+    visits[r, 0, 2] = m2 * f00 + m3 * f10 - m0 * b00 - m1 * b10
+    visits[r, 0, 3] = m2 * f01 + m3 * f11 - m0 * b01 - m1 * b11
+
+
+def gradient_pair(k: int, i: int, gamma: float, p: np.ndarray, q: np.ndarray, visits: np.ndarray,
+                  v: np.ndarray, r: int, out: np.ndarray) -> None:  # fmt: skip
+    "`gradient` for two players"
+    v0, v1, v2, v3 = v[r, k, 0], v[r, k, 1], v[r, k, 2], v[r, k, 3]
+    if i == 0:
+        low, high, other = v2 - v0, v3 - v1, 1
+    else:
+        low, high, other = v1 - v0, v3 - v2, 0
+    for s in range(5):
+        g = (q[r, other, s] * low + p[r, other, s] * high) * p[r, i, s] * q[r, i, s]
+        out[i, s] = g * gamma * visits[r, 0, s] if s < 4 else g
+
+
+def tangent_pair(i: int, j: int, mu: np.ndarray, gamma: float, p: np.ndarray, q: np.ndarray, inv: np.ndarray,
+                 visits: np.ndarray, v: np.ndarray, r: int, k: int, scale: float, out: np.ndarray) -> None:  # fmt: skip
+    "out[i] += scale * (d2 V_k / dz_i dz_j) mu[j] for two players, i and j different"
+    v0, v1, v2, v3 = v[r, k, 0], v[r, k, 1], v[r, k, 2], v[r, k, 3]
+    if j == 0:
+        low, high, mine_low, mine_high = v2 - v0, v3 - v1, v1 - v0, v3 - v2
+    else:
+        low, high, mine_low, mine_high = v1 - v0, v3 - v2, v2 - v0, v3 - v1
+    cross = v0 - v1 - v2 + v3
+    c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = v0 * 0.0
+    for s in range(5):
+        dp, c, d = p[r, j, s] * q[r, j, s] * mu[j, s], q[r, i, s], p[r, i, s]
+        if s < 4:  # change of v_k, of which the cause lies in outcome s
+            cause = gamma * dp * (c * low + d * high)
+            c0 += inv[r, 0, s] * cause
+            c1 += inv[r, 1, s] * cause
+            c2 += inv[r, 2, s] * cause
+            c3 += inv[r, 3, s] * cause
+            dp = dp * gamma * visits[r, 0, s]
+        c, d = c * dp, d * dp  # what `i` does while `j` does more: changes of the visits before they spread
+        if j == 0:
+            d0, d1, d2, d3 = d0 - c, d1 - d, d2 + c, d3 + d
+        else:
+            d0, d1, d2, d3 = d0 - c, d1 + c, d2 - d, d3 + d
+    if j == 0:
+        low, high = c1 - c0, c3 - c2
+    else:
+        low, high = c2 - c0, c3 - c1
+    for s in range(5):
+        c, d = q[r, j, s], p[r, j, s]
+        change = c * low + d * high + cross * c * d * mu[j, s]
+        if s < 4:
+            spread = d0 * inv[r, 0, s] + d1 * inv[r, 1, s] + d2 * inv[r, 2, s] + d3 * inv[r, 3, s]
+            change = gamma * (visits[r, 0, s] * change + spread * (c * mine_low + d * mine_high))
+        out[i, s] += scale * change * p[r, i, s] * q[r, i, s]
+
+# %% ../../nbs/shaping/01_kernels.ipynb #318f4077
 def gradient(k: int, i: int, gamma: np.ndarray, b: int, p: np.ndarray, q: np.ndarray, visits: np.ndarray,
              v: np.ndarray, r: int, out: np.ndarray) -> None:  # fmt: skip
     "out[i] = derivative of V_k for the logits of player i"
     S = p.shape[2]
+    if S == 5:
+        gradient_pair(k, i, gamma[b], p, q, visits, v, r, out)
+        return
     for s in range(S):
         g = contract(p, q, r, v, k, s, i, -1) * p[r, i, s] * q[r, i, s]
         if s < S - 1:
@@ -250,6 +354,9 @@ def tangent(k: int, j: int, mu: np.ndarray, gamma: np.ndarray, b: int, p: np.nda
     "out[i] += scale * (d2 V_k / dz_i dz_j) mu[j], for i = `only`, or for all i if -1; `d` is room for 4 rows"
     N, S = p.shape[1], p.shape[2]
     A = S - 1
+    if N == 2 and only >= 0 and only != j:
+        tangent_pair(only, j, mu, gamma[b], p, q, inv, visits, v, r, k, scale, out)
+        return
     for a in range(A):
         for row in range(4):
             d[r, row, a] = 0.0
@@ -277,24 +384,29 @@ def tangent(k: int, j: int, mu: np.ndarray, gamma: np.ndarray, b: int, p: np.nda
                     change = gamma[b] * (visits[r, 0, s] * change + d[r, 3, s] * first * pq)
                 out[i, s] += scale * change
 
-# %% ../../nbs/shaping/01_kernels.ipynb #18dee8af
+# %% ../../nbs/shaping/01_kernels.ipynb #84bf846a
 def log_sigmoid(x: float) -> float:
     "ln(1 / (1 + exp(-x)))"
     return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
 
 
-def divergence(
-    z: np.ndarray, q: np.ndarray, r: int, i: int, other: np.ndarray, other_q: np.ndarray, forward: bool
-) -> float:
-    "KL(z[r, i] || other[i]) if `forward`, else KL(other[i] || z[r, i]); sums over all outcomes"
-    total = 0.0
+def divergences(
+    z: np.ndarray, p: np.ndarray, q: np.ndarray, r: int, i: int,
+    other: np.ndarray, other_p: np.ndarray, other_q: np.ndarray,
+) -> tuple[float, float]:  # fmt: skip
+    "KL(other[i] || z[r, i]) and KL(z[r, i] || other[i]); sums over all outcomes"
+    there, back = 0.0, 0.0
     for s in range(z.shape[2]):
         x, y = z[r, i, s].real, other[i, s].real
-        gap = log_sigmoid(x) - log_sigmoid(y)
-        total += gap - q[r, i, s].real * (x - y) if forward else other_q[i, s].real * (x - y) - gap
-    return total
+        if min(x, y) > -700.0:
+            gap = math.log(p[r, i, s].real / other_p[i, s].real)
+        else:  # a probability may be 0
+            gap = log_sigmoid(x) - log_sigmoid(y)
+        there += other_q[i, s].real * (x - y) - gap
+        back += gap - q[r, i, s].real * (x - y)
+    return there, back
 
-# %% ../../nbs/shaping/01_kernels.ipynb #fd7b6f27
+# %% ../../nbs/shaping/01_kernels.ipynb #63268798
 NAIVE, SHAPING, TAYLOR, LOOK_AHEAD, LOLA, INNER_PROX = range(6)
 RUNNING, MAX_STEPS, CONVERGED, NOT_A_NUMBER, PROX_LIMIT = range(5)
 
@@ -348,9 +460,13 @@ class Room(NamedTuple):
     mu: np.ndarray  # (N, S)
     hv: np.ndarray  # (N, S)
     total: np.ndarray  # (N, S)
-    z_old: np.ndarray  # (N, S)
+    z_old: np.ndarray  # (N, S) own policy before the step
+    p_old: np.ndarray
     q_old: np.ndarray
-    z_kept: np.ndarray
+    z_now: np.ndarray  # (N, S) everybody's policy at the start of the epoch
+    p_now: np.ndarray
+    q_now: np.ndarray
+    act_now: np.ndarray  # (N, S, H)
     p_kept: np.ndarray  # (N, S) own policy at the start of the epoch
     p_base: np.ndarray  # (N, S) opponents' policies at the start of the epoch
     square: np.ndarray  # (1, S, S)
@@ -363,13 +479,14 @@ def empty_room(N: int, d: int, e: int, H: int, steps: int, dtype: type = float) 
         "z": (2, N, S), "p": (2, N, S), "q": (2, N, S), "act": (2, N, S, H), "inv": (2, A, A),
         "visits": (2, N + 1, A), "v": (2, N, A), "d": (2, 4, A), "w": (N, d), "base": (N, d),
         "path": (steps + 1, N, d), "adjoint": (N, d), "pulled": (N, d), "own": (N, e), "step": (N, e), "next": (N, e),
-        "g": (N, S), "mu": (N, S), "hv": (N, S), "total": (N, S), "z_old": (N, S), "q_old": (N, S), "z_kept": (N, S),
-        "p_kept": (N, S), "p_base": (N, S), "square": (1, S, S),
+        "g": (N, S), "mu": (N, S), "hv": (N, S), "total": (N, S), "z_old": (N, S), "p_old": (N, S), "q_old": (N, S),
+        "z_now": (N, S), "p_now": (N, S), "q_now": (N, S), "act_now": (N, S, H), "p_kept": (N, S), "p_base": (N, S),
+        "square": (1, S, S),
     }  # fmt: skip
     return Room(**{name: np.zeros(shape, dtype) for name, shape in shapes.items()})
 
-# %% ../../nbs/shaping/01_kernels.ipynb #db3e9bc4
+# %% ../../nbs/shaping/01_kernels.ipynb #1ee16a9a
 RARE = (
-    "bend", "divergence", "gradient", "invert", "log_sigmoid", "logits", "pull", "push", "solve", "squash",
-    "tangent", "value",
+    "bend", "divergences", "gradient", "gradient_pair", "invert", "log_sigmoid", "logits", "pull", "push", "solve",
+    "solve_pair", "squash", "tangent", "tangent_pair", "value",
 )  # fmt: skip

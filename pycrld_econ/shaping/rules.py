@@ -94,7 +94,7 @@ FORMS = {
     "look-ahead term": kernels.LOOK_AHEAD,
 }
 
-# %% ../../nbs/shaping/04_rules.ipynb #dedf3154
+# %% ../../nbs/shaping/04_rules.ipynb #de5be502
 @dataclass(frozen=True)
 class POLA:
     """Proximal LOLA, outer form: the own step solves a proximal problem by gradient steps.
@@ -138,7 +138,10 @@ class POLA:
 
 @dataclass(frozen=True)
 class ImplicitPOLA:
-    """Proximal LOLA, inner form: the opponents solve a proximal problem, differentiated implicitly. Tables only.
+    """Proximal LOLA, inner form: the opponents solve a proximal problem, differentiated implicitly.
+
+    The implicit derivative is taken in logits, where it exists for every large enough `inner_beta`, also for networks
+    with more parameters than outcomes; for these it supposes that the network can play any policy nearby.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ from pycrld_econ.shaping import (
 )
 from pycrld_econ.shaping.games import visits
 from pycrld_econ.shaping.learning import probabilities
-from pycrld_econ.shaping.relatives import GradientRule, TableGame, one_shot_matching_pennies, tandem
+from pycrld_econ.shaping.losses import TableGame, one_shot_matching_pennies, tandem
+from pycrld_econ.shaping.relatives import GradientRule
 from shaping_twin import parameter_gradient
 
 RELATIVE, UPDATE, TRAJECTORY = 1e-11, 1e-10, 1e-8

@@ -26,6 +26,7 @@ from pycrld_econ.shaping import (
     random_parameters,
     strategies,
 )
+from shaping_twin import policy_jacobian
 
 GAME = contribution_game(1.33)
 RULES = [
@@ -122,6 +123,17 @@ def test_pairs_of_rules():
     np.testing.assert_array_equal(mixed, [first[0], second[1]])
 
 
+def test_implicit_problem_of_a_network_is_that_of_its_policy():
+    game, policy = contribution_game(1.33, gamma=0.5), Network(6)
+    theta = 3 * random_parameters(policy, 2, 1, 3)[0]
+    z = policy.logits(theta)
+    slope = OpponentShaping(game, ImplicitPOLA(0.3, 1.0, 5.0, inner_tol=1e-8)).learn(z).parameters - z
+    run = OpponentShaping(game, ImplicitPOLA(0.1, 1.0, 5.0, inner_tol=1e-6), policy).learn(theta)
+    assert run.status == ShapingStatus.MAX_STEPS
+    expected = [policy_jacobian(policy, theta, i).T @ slope[i] for i in range(2)]
+    np.testing.assert_allclose(run.parameters - theta, expected, rtol=1e-6, atol=1e-7)
+
+
 def test_three_players_shape():
     game = contribution_game(1.8, 3)
     theta = np.random.default_rng(7).normal(0, 0.5, (3, 9))
@@ -176,7 +188,6 @@ def test_rest_has_a_status():
         (lambda: OpponentShaping(GAME, [Naive()]), ValueError, "rules must be one rule or 2"),
         (lambda: OpponentShaping(GAME, "naive"), ValueError, "rules must be"),
         (lambda: OpponentShaping(GAME, 3), TypeError, "rules must be"),
-        (lambda: OpponentShaping(GAME, ImplicitPOLA(), Network()), ValueError, "needs tables"),
         (lambda: OpponentShaping(GAME, POLA(), opponent_model=OpponentModel()), ValueError, "does not go"),
         (lambda: OpponentShaping(GAME, LOLA(), Network(), OpponentModel()), ValueError, "tabular own"),
         (
@@ -241,7 +252,7 @@ def test_higher_refuses_to_maximise():
 def test_torch_is_imported_only_by_the_torch_path():
     code = (
         "import sys, pycrld_econ.shaping, pycrld_econ.shaping.autograd, pycrld_econ.shaping.experiments\n"
-        "import pycrld_econ.shaping.relatives, pycrld_econ.shaping.commands\n"
+        "import pycrld_econ.shaping.consistency, pycrld_econ.shaping.commands, pycrld_econ.shaping.symbolic\n"
         "print(sorted({'torch', 'higher', 'sympy', 'pandas', 'numba', 'yaml'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

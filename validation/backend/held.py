@@ -56,11 +56,11 @@ def entry(module: types.ModuleType, rule: str, kept: tuple[bool, ...]) -> Callab
     callable
         To be called with `first`, `last`, a tuple of the other arguments, and a `Held` of those that are held.
     """
+    twin: Any = compiled(module, rule, callable_=False)
     places = [f"{'held.arrays' if held else 'loose'}[{kept[:k].count(held)}]" for k, held in enumerate(kept)]
-    name = f"held_{rule}"
-    source = f"def {name}(first, last, loose, held):\n    {rule}(first, last, {', '.join(places)})\n"
-    scope = {rule: getattr(module, rule), "__name__": __name__}
+    source = f"def opened(first, last, loose, held):\n    rule(first, last, {', '.join(places)})\n"
+    scope = {"rule": twin, "__name__": __name__}
     exec(compile(source, __file__, "exec"), scope)
-    stand_in = types.ModuleType(f"{module.__name__}.{name}")
-    setattr(stand_in, name, scope[name])
-    return compiled(stand_in, name)
+    opened: Any = scope["opened"]
+    opened.__qualname__ = f"opened_{twin.py_func.__qualname__}"  # which tells versions apart in the cache
+    return numba.njit(nogil=True, error_model="numpy", cache=True)(opened)  # type: ignore[no-any-return]

@@ -32,7 +32,8 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import PLANNER, SAEZ, share_all
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
-RARE = ("step", "prepare", "close", "account")
+BORROWED = True
+RARE = ("prepare", "close", "account")
 NO_ACTION, OVER = 1, 3  # faults
 STEP, REPLAY, RESET, HOLD = 0, 1, 2, 3  # modes
 BLOCK = 32  # environments

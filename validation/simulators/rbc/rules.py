@@ -13,7 +13,7 @@ import numpy as np
 
 from pycrld_econ.validation.backend.philox import WORLD, uniform
 
-RARE = ("step",)  # not worth inlining
+BORROWED = True
 SHOCK = 0  # draws of the world in one step: SHOCK and SHOCK + 1
 
 
