@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['empty_counted', 'suffix_counts', 'count_out', 'count_over_others', 'update_counted', 'advance_counted']
 
-# %% ../../nbs/agents/02_counting_kernels.ipynb #d8dab602
+# %% ../../nbs/agents/02_counting_kernels.ipynb #e5949e1b
 import math
 
 import numpy as np
 
-from pycrld_econ.agents.kernels import (
+from pycrld_econ.agents.kernels import (  # noqa: F401 - the engine reads BORROWED
+    BORROWED,
     RUNNING,
     Averages,
     GameArrays,

@@ -10,6 +10,8 @@ import numpy as np
 from pycrld_econ.validation.backend.philox import WORLD, philox, uniform
 from pycrld_econ.validation.simulators.finite_rules import ACTION, TRANSITION, pick
 
+BORROWED = True  # no array is made or kept
+
 RARE = frozenset({"rank", "watch"})
 
 

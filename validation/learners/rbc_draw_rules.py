@@ -14,6 +14,8 @@ import numpy as np
 from pycrld_econ.validation.backend.philox import uniform
 from pycrld_econ.validation.simulators.rbc.rules import Choices
 
+BORROWED = True  # no array is made or kept
+
 ONCE = 1 << 16  # added to the head where a number is drawn once for all steps
 
 

@@ -22,6 +22,8 @@ from pycrld_econ.validation.simulators.finite_rules import (
     pick,
 )
 
+BORROWED = True  # no array is made or kept
+
 # What runs once a batch is not inlined: that would take longer to compile. What runs at every play is.
 RARE = frozenset(
     {"begin", "forget_batch", "to_frequencies", "solve_values", "estimate", "move_strategy"}

@@ -6,6 +6,8 @@ Two agents walk on a torus of 3 x 3 cells, numbered row by row, on which one coi
 
 from __future__ import annotations
 
+BORROWED = True  # no array is made or kept
+
 SIDE = 3
 CELLS = SIDE * SIDE
 MOVES = 4

@@ -8,6 +8,8 @@ import numpy as np
 
 from pycrld_econ.validation.backend.philox import WORLD, uniform
 
+BORROWED = True  # no array is made or kept
+
 ACTION, OBSERVATION, LAST_OBSERVATION = 0, 1, 2  # the draws of an agent in one step
 TRANSITION, RESTART = 0, 1  # the draws of the world in one step
 

@@ -9,6 +9,8 @@ import numpy as np
 from pycrld_econ.validation.backend.philox import uniform
 from pycrld_econ.validation.simulators.finite_rules import ACTION, pick
 
+BORROWED = True  # no array is made or kept
+
 MANY = 30  # from so many workers on, the Gini index is computed from cumulative shares
 SMALL = 1e-10
 

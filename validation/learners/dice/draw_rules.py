@@ -6,6 +6,8 @@ import numpy as np
 
 from pycrld_econ.validation.backend.philox import philox
 
+BORROWED = True  # no array is made or kept
+
 FRACTION = 2.0**-24  # a single-precision number in [0, 1) holds 24 bits
 
 

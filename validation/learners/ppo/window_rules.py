@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+BORROWED = True  # no array is made or kept
+
 BYTE = 255
 MARKS = 2  # features in the second word
 

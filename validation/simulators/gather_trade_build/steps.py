@@ -32,7 +32,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
 from pycrld_econ.validation.simulators.gather_trade_build.taxes import PLANNER, SAEZ, share_all
 from pycrld_econ.validation.simulators.gather_trade_build.world import regenerate_all
 
-BORROWED = True
+BORROWED = True  # no array is made or kept
 RARE = ("prepare", "close", "account")
 NO_ACTION, OVER = 1, 3  # faults
 STEP, REPLAY, RESET, HOLD = 0, 1, 2, 3  # modes

@@ -13,7 +13,7 @@ import numpy as np
 
 from pycrld_econ.validation.backend.philox import WORLD, uniform
 
-BORROWED = True
+BORROWED = True  # no array is made or kept
 SHOCK = 0  # draws of the world in one step: SHOCK and SHOCK + 1
 
 
