@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -180,6 +181,12 @@ class HeadedPolicy(nn.Module):
         self.load_state_dict(dict(parameters))
 
 
+@cache
+def _powers(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """10, 100, ..., 10^size, kept on the device."""
+    return torch.tensor([10.0**k for k in range(1, size + 1)], dtype=dtype, device=device)
+
+
 def digits(values: Tensor, size: int) -> Tensor:
     """Each number as its remainders by 10, 100, ..., 10^size, as fractions of them.
 
@@ -198,7 +205,7 @@ def digits(values: Tensor, size: int) -> Tensor:
     (..., size) tensor
         (values mod 10^k) / 10^k for k = 1, ..., size.
     """
-    powers = torch.tensor([10.0**k for k in range(1, size + 1)], dtype=values.dtype, device=values.device)
+    powers = _powers(size, values.dtype, values.device)
     return torch.remainder(values.unsqueeze(-1), powers) / powers
 
 
