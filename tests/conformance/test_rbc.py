@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numba import cuda
 
 from pycrld_econ.agents import StrategyActorCritic
 from pycrld_econ.validation.learners.tabular import BatchLearner
@@ -129,6 +133,36 @@ def test_whole_episodes(case: Recording, kind: str) -> None:
         np.testing.assert_allclose(before[name], array, rtol=1e-6 if name == "theta" else 1e-7)
     for t in range(case.steps):
         case.check(economy, economy.step(*case.actions(t)), kind, t, FREE_RUNNING[kind])
+
+
+def check_on_cuda(folder: str) -> None:
+    """Two steps of two recordings, in both precisions; run in numba's simulator by the test below."""
+    for name in ("step_00_2x1_default", "step_03_8x3_laborfloor"):
+        with np.load(Path(folder, f"{name}.npz"), allow_pickle=False) as data:
+            case = Recording(dict(data))
+        for kind in ("f64", "f32"):
+            economy = Economy(case.config, case.envs, dtype=DTYPES[kind], device="cuda")
+            for t in range(2):
+                case.put(economy, kind, t)
+                economy._there = type(economy.constants)(*map(cuda.to_device, economy.constants))
+                case.check(economy, economy.step(*case.actions(t)), kind, t, ONE_STEP[kind])
+
+
+@pytest.mark.reference("rbc", lambda folder: [(folder.name, folder)] if any(folder.glob("step_03*")) else [])
+def test_recorded_steps_on_cuda(case: Path) -> None:
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path[:0] = [{here!r}]; import test_rbc as t; t.check_on_cuda({str(case)!r}); print('done')"
+    search = os.pathsep.join([str(Path(here).parents[1]), str(Path(here).parent)])
+    environment = {
+        **os.environ,
+        "NUMBA_ENABLE_CUDASIM": "1",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONPATH": search,
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert run.returncode == 0 and run.stdout.strip() == "done", run.stderr
 
 
 @pytest.mark.reference("rbc", recordings)

@@ -20,6 +20,7 @@ from pycrld_econ.validation.simulators.rbc import (
     EconomyConfig,
     Grids,
     World,
+    analytic,
     exact,
     rules,
 )
@@ -241,6 +242,40 @@ def test_what_the_last_step_is_good_for() -> None:
         assert (last[(stock > 0) & (budget > 0), 0] == 1).all()
     for agent in (2, 3):
         assert not tree.best_response(uniform, agent, 1.0)[0][-1].any()  # all equally good: the first
+
+
+@given(budget=st.floats(0.0, 6e4), seed=st.integers(0, 1000), eta=st.sampled_from([0.1, 0.5, 2.0]))
+@settings(max_examples=30, deadline=None)
+def test_demand_is_the_best_use_of_a_budget(budget: float, seed: int, eta: float) -> None:
+    """It spends the budget, or buys all; no other way to spend it is better."""
+    rng = np.random.default_rng(seed)
+    prices = rng.uniform(500, 2500, 4)
+    bought = analytic.demand(prices, budget, eta)
+    assert prices @ bought == pytest.approx(min(budget, 10 * prices.sum()), rel=1e-6, abs=1e-6)
+    others = rng.dirichlet(np.ones(4), 200) * budget / prices
+    others = others[(others <= 10).all(1)]
+    assert (utility(others, eta).sum(1) <= utility(bought, eta).sum() * (1 + 1e-9) + 1e-9).all()
+
+
+def test_demand_and_work_are_nearly_all_or_nothing() -> None:
+    np.testing.assert_allclose(analytic.demand(np.array([1000.0, 1272.0]), 9999.0), [9.999, 0.0], atol=1e-9)
+    assert (analytic.demand(np.array([1000.0, 1270.0]), 9999.0) > 0).all()
+    with pytest.raises(ValueError, match="prices must be a row of numbers > 0"):
+        analytic.demand(np.array([0.0]), 1.0)
+    # The tree of a firm who pays 1 for an hour and sells at 100, beside what the threshold says.
+    prices = replace(
+        LITTLE.world, initial_prices=100.0, initial_consumer_endowment=0.0, paretoscaletheta=None
+    )
+    posts = replace(LITTLE.grids, firm=((100.0, 1.0, 0.0),), government=((0.0, 0.0),), hours=(0.0, 1.0))
+    limit = analytic.working_threshold(100.0, 1.0, 0.01)
+    for theta, works in ((0.9 * limit, 1), (1.1 * limit, 0)):
+        config = replace(LITTLE, num_consumers=1, world=replace(prices, consumer_theta=theta), grids=posts)
+        tree = exact.reachable_tree(config, {}, 2)
+        alone = [
+            [np.full((len(level), size), 1 / size) for size in tree.action_dims] for level in tree.levels[:-1]
+        ]
+        first = exact.consumer_actions(config)[tree.best_response(alone, 0, 1.0)[0][0][0]]
+        assert first[1] == works
 
 
 def test_a_game_of_prices_is_a_grid_of_one_stock_and_one_budget() -> None:

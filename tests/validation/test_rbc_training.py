@@ -303,12 +303,14 @@ class Killed(RBCTrainer):
         return super().advance()
 
 
-def test_runs_are_resumed_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counter", [False, True])
+def test_runs_are_resumed_exactly(tmp_path: Path, counter: bool) -> None:
+    config = replace(CONFIG, train=replace(CONFIG.train, counter_draws=counter))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    loop.train(RBCTrainer(CONFIG, folder=whole), whole, CONFIG)
+    loop.train(RBCTrainer(config, folder=whole), whole, config)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(Killed(CONFIG, folder=cut), cut, CONFIG, checkpoint_every=3)
-    assert loop.train(RBCTrainer(CONFIG, folder=cut), cut, CONFIG).resumed_at == 3
+        loop.train(Killed(config, folder=cut), cut, config, checkpoint_every=3)
+    assert loop.train(RBCTrainer(config, folder=cut), cut, config).resumed_at == 3
     for path in whole.rglob("*"):
         if (
             path.is_file()

@@ -198,7 +198,8 @@ class RBCTrainer:
     config : RBCConfig
         The run.
     device : str
-        cpu or cuda, of economy and networks. On cuda an episode stays there until it is over.
+        cpu or cuda, of economy and networks. On cuda an episode stays there until it is over. That path has been run in
+        numba's simulator, and its kernels compiled for GPUs; it has not been run on one yet.
     folder : Path, optional
         Where dense episodes and policies go; None: nowhere.
     """

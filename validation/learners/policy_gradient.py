@@ -199,7 +199,7 @@ class PolicyGradientLearner:
             for rows in samples.parts(self.part):
                 logits, values[rows] = self.policy(samples.public[rows], samples.private[rows])
                 logits = logits if samples.mask is None else logits + samples.mask
-                logarithm[rows], _ = self.policy.evaluate(logits, samples.actions[rows])
+                logarithm[rows] = self.policy.log_probability(logits, samples.actions[rows])
         return replace(samples, log_probability=logarithm, values=values)
 
     def _values(self, samples: Samples) -> Tensor:

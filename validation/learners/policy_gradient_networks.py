@@ -15,8 +15,9 @@ The parameters have the names of the published models, so their state dictionari
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -150,13 +151,24 @@ class HeadedPolicy(nn.Module):
         (...) tensor, (...) tensor
             log pi(a | s), and the entropy of pi( . | s).
         """
-        chosen = actions.split([count for count, _ in self.shape.groups()], dim=-1)
         logarithm, entropy = torch.zeros(()), torch.zeros(())
-        for part, action in zip(self.split(logits), chosen, strict=True):
-            logs = part.log_softmax(-1)
+        for logs, action in self._logs(logits, actions):
             logarithm = logarithm + logs.gather(-1, action.unsqueeze(-1)).squeeze(-1).sum(-1)
             entropy = entropy - (logs.exp() * logs).sum((-2, -1))
         return logarithm, entropy
+
+    def log_probability(self, logits: Tensor, actions: Tensor) -> Tensor:
+        """The first of what `evaluate` gives, at a lower price."""
+        logarithm = torch.zeros(())
+        for logs, action in self._logs(logits, actions):
+            logarithm = logarithm + logs.gather(-1, action.unsqueeze(-1)).squeeze(-1).sum(-1)
+        return logarithm
+
+    def _logs(self, logits: Tensor, actions: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log-probabilities (..., count, size) and actions (..., count) of each run of heads of one size."""
+        chosen = actions.split([count for count, _ in self.shape.groups()], dim=-1)
+        for part, action in zip(self.split(logits), chosen, strict=True):
+            yield part.log_softmax(-1), action
 
     def load_parameters(self, parameters: Mapping[str, Tensor], source: str) -> None:
         """Take parameters over, or raise ValueError with everything that does not fit.
@@ -180,6 +192,12 @@ class HeadedPolicy(nn.Module):
         self.load_state_dict(dict(parameters))
 
 
+@cache
+def _powers(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """10, 100, ..., 10^size, kept on the device."""
+    return torch.tensor([10.0**k for k in range(1, size + 1)], dtype=dtype, device=device)
+
+
 def digits(values: Tensor, size: int) -> Tensor:
     """Each number as its remainders by 10, 100, ..., 10^size, as fractions of them.
 
@@ -198,7 +216,7 @@ def digits(values: Tensor, size: int) -> Tensor:
     (..., size) tensor
         (values mod 10^k) / 10^k for k = 1, ..., size.
     """
-    powers = torch.tensor([10.0**k for k in range(1, size + 1)], dtype=values.dtype, device=values.device)
+    powers = _powers(size, values.dtype, values.device)
     return torch.remainder(values.unsqueeze(-1), powers) / powers
 
 

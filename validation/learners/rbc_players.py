@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def features(economy: Economy, digit_count: int) -> dict[str, Features]:
     own = torch.stack(
         [
             tensor(s["capital"]) / CAPITAL_SCALE,
-            torch.from_numpy(economy.constants.alpha).float().to(public.device).expand(n, firms),
+            tensor(as_torch(economy.exponents)).expand(n, firms),
         ],
         dim=-1,
     )
@@ -214,6 +214,7 @@ class Players:
         chosen: list[dict[str, Tensor]] = []
         steps: list[dict[str, Tensor]] = []
         states: list[dict[str, np.ndarray]] = []
+        outcome: Step | Outcome
         for _ in range(self.config.world.maxtime):
             now = features(economy, self.digit_count)
             if keep_states:
@@ -257,6 +258,16 @@ class Players:
         return found
 
 
+class Room(NamedTuple):
+    """What drawing for one economy needs."""
+
+    economy: Economy
+    rule: Lanes
+    choices: Choices
+    sizes: Any  # arrays on the device
+    key: Any
+
+
 RECORDED = ("consumer_reward", "firm_reward", "consumption", "exported")
 
 
@@ -273,29 +284,29 @@ class CounterDraws:
 
     def __init__(self, seed: int, frozen: bool = False) -> None:
         self.key, self.frozen = np.array(split_seed(seed), dtype=np.int64), frozen
-        self._rules: dict[str, Lanes] = {}
+        self._room: Room | None = None
+
+    def _room_for(self, economy: Economy) -> Room:
+        """What drawing for an economy needs on its device; made once, so that steps move nothing there."""
+        if self._room is None or self._room.economy is not economy:
+            device, grids = economy.device, economy.config.grids
+            sizes = np.array([len(grids.consumption), len(grids.hours), self.frozen], dtype=np.int64)
+            there = (to_device(array, device) for array in (sizes, self.key))
+            self._room = Room(economy, Lanes(rbc_draw_rules, "draw", device), economy.choices(), *there)
+        return self._room
 
     def act(self, economy: Economy, logits: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Outcome]:
         """Draw by logits (E, n, actions) and make the step; all stays on the device of the economy."""
-        device, grids = economy.device, economy.config.grids
-        rows = np.array([len(grids.consumption), len(grids.hours), self.frozen], dtype=np.int64)
-        choices = economy.choices()
+        room = self._room_for(economy)
         lanes = economy.n_envs * sum(logits[kind].shape[1] for kind in TYPES)
-        preferences = Preferences(*(from_torch(logits[kind].contiguous(), device) for kind in TYPES))
-        Lanes(rbc_draw_rules, "draw", device)(
-            lanes,
-            preferences,
-            choices,
-            economy.state.clock,
-            to_device(rows, device),
-            to_device(self.key, device),
-        )
-        outcome = economy.advance(choices)
-        a = Choices(*(as_torch(array).long() for array in choices))
+        preferences = Preferences(*(from_torch(logits[kind].contiguous(), economy.device) for kind in TYPES))
+        room.rule(lanes, preferences, room.choices, economy.state.clock, room.sizes, room.key)
+        outcome = economy.advance(room.choices)
+        demand, hours, employer, firm, government = (as_torch(array).long() for array in room.choices)
         return {
-            "consumer": torch.cat([a.demand.mT, a.hours[..., None], a.employer[..., None]], dim=-1),
-            "firm": a.firm[..., None],
-            "government": a.government[:, None, None],
+            "consumer": torch.cat([demand.mT, hours[..., None], employer[..., None]], dim=-1),
+            "firm": firm[..., None],
+            "government": government[:, None, None],
         }, outcome
 
 

@@ -91,6 +91,71 @@ def export_only(
     return ExportPlan(labour, price * scale * labour**alpha - wage * labour)
 
 
+def demand(prices: np.ndarray, budget: float, eta: float = 0.1, most: float = 10.0) -> np.ndarray:
+    """What a consumer buys who has nothing to save for: sum_i u(c_i) is largest on the budget.
+
+        c_i = clip((lambda p_i)^(-1 / eta) - 1, 0, c_max),   sum_i p_i c_i = budget.
+
+    With eta = 0.1 it is nearly all or nothing: a good that is 11^0.1 = 1.271 times as dear as another is not bought
+    before ten units of the other are.
+
+    Parameters
+    ----------
+    prices : (NF,) array
+        All > 0.
+    budget : float
+        At least 0.
+    eta, most : float
+        Curvature and c_max, > 0.
+
+    Returns
+    -------
+    (NF,) array
+        Units, not rounded to a menu; `most` of each good if the budget allows.
+    """
+    p = np.asarray(prices, dtype=float)
+    if p.ndim != 1 or not len(p) or not (p > 0).all():
+        raise ValueError(f"prices must be a row of numbers > 0, got {p.tolist()}")
+    if not budget >= 0 or not min(eta, most) > 0:
+        raise ValueError(f"budget must be at least 0, eta and most > 0, got {budget}, {eta}, {most}")
+    if budget >= most * p.sum():
+        return np.full(len(p), most)
+
+    def bought(log_worth: float) -> np.ndarray:
+        logs = np.minimum(-(log_worth + np.log(p)) / eta, np.log1p(most))
+        return np.maximum(np.expm1(logs), 0.0)
+
+    # At the upper end nothing is bought, at the lower one as much as there is.
+    low, high = -np.log(p.max()) - eta * np.log1p(most), -np.log(p.min())
+    worth = brentq(lambda x: float(p @ bought(x)) - budget, low, high, xtol=1e-15) if budget > 0 else high
+    return bought(worth)
+
+
+def working_threshold(
+    price: float,
+    wage: float,
+    consumption: float,
+    eta: float = 0.1,
+    interest: float = 0.0,
+    income_tax: float = 0.0,
+) -> float:
+    """The disutility of labour theta below which a consumer works all hours, and above which none.
+
+    An hour costs theta / 2 now, and what it brings buys goods in the next step: theta* = 2 (1 - tau)(1 + r) w u'(c) / p
+    with u'(c) = (1 + c)^(-eta). A consumer's share of the redistributed tax, tau / NC, is left out.
+
+    Parameters
+    ----------
+    price, wage, consumption : float
+        Of the next step, of this one, and units of the good in the next step; price > 0.
+    eta, interest, income_tax : float
+        Curvature, interest r, and tau in [0, 1].
+    """
+    if not price > 0 or not 0 <= income_tax <= 1:
+        raise ValueError(f"price must be > 0 and income_tax in [0, 1], got {price!r} and {income_tax!r}")
+    return 2 * (1 - income_tax) * (1 + interest) * wage * (1 + consumption) ** -eta / price
+
+
 def brock_mirman(capital: np.ndarray, alpha: float, beta: float, technology: float = 1.0) -> np.ndarray:
     """Next capital k' = alpha beta z k^alpha with log utility, y = z k^alpha and full depreciation."""
     return alpha * beta * technology * np.asarray(capital, dtype=float) ** alpha

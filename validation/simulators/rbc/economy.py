@@ -166,6 +166,11 @@ class Economy:
             *(to_host(array) for array in (o.consumer_reward, o.firm_reward, o.consumption, o.exported))
         )
 
+    @property
+    def exponents(self) -> np.ndarray:
+        """Labour's exponents (NF,), on the device."""
+        return self._there.alpha
+
     def choices(self) -> rules.Choices:
         """Arrays for the actions of all, on the device, all 0."""
         n, firms, consumers = self.n_envs, self.config.num_firms, self.config.num_consumers
