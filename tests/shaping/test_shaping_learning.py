@@ -134,6 +134,26 @@ def test_implicit_problem_of_a_network_is_that_of_its_policy():
     np.testing.assert_allclose(run.parameters - theta, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [Tabular(), Preconditioned(), Network(3)], ids=lambda p: type(p).__name__)
+def test_compiled_kernels_agree_with_their_source(policy, monkeypatch):
+    """Compiling takes one to two minutes where nothing is cached."""
+    games = [contribution_game(1.33), contribution_game(1.8, 3)]
+    for game in games[: 1 if isinstance(policy, Preconditioned) else 2]:
+        for rule in (
+            *RULES[:6],
+            POLA(1.0, 0.1, 0.1, max_iters=40),
+            ImplicitPOLA(0.1, 0.5, inner_max_iters=60),
+        ):
+            found = {}
+            for tier in ("interpreted", "compiled"):
+                monkeypatch.setenv("PYCRLD_ECON_TIER", tier)
+                found[tier] = OpponentShaping(game, rule, policy).learn(2, 2, seed=1)
+            one, two = found.values()
+            np.testing.assert_allclose(two.parameters, one.parameters, rtol=1e-11, atol=1e-12)
+            np.testing.assert_array_equal(two.iterations, one.iterations)
+
+
 def test_three_players_shape():
     game = contribution_game(1.8, 3)
     theta = np.random.default_rng(7).normal(0, 0.5, (3, 9))
