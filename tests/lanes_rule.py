@@ -18,3 +18,9 @@ def add_draws(first: int, last: int, key: np.ndarray, steps: int, out: np.ndarra
     for e in range(first, last):
         for t in range(steps):
             out[e] += uniform(e, t, 0, 1, key[0], key[1]) - uniform(e, t, 1, 0, key[0], key[1])
+
+
+def add_to_all(first: int, last: int, amount: float, arrays: tuple[np.ndarray, ...]) -> None:
+    for k in range(len(arrays)):
+        for e in range(first, last):
+            arrays[k][e] += amount

@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 
 import lanes_rule
-from pycrld_econ.validation.backend import Lanes, as_torch, check_device, philox, split_seed, uniform
+from pycrld_econ.validation.backend import Lanes, as_torch, check_device, held, philox, split_seed, uniform
+from pycrld_econ.validation.backend.targets import MANY
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +74,29 @@ def test_arrays_of_other_types_are_told_apart() -> None:
         with pytest.raises(Exception, match="(?i)modify readonly"):
             rule(9, key, 50, fixed)
         assert not fixed.any()
+
+
+def test_many_arrays_are_unpacked_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if another call comes in between, as from another thread."""
+    rule = Lanes(lanes_rule, "add_to_all", threads=1)
+    mine, other = (tuple(np.zeros(5) for _ in range(MANY)) for _ in range(2))
+    for threads in (1, 3):
+        rule.threads = threads
+        for arrays in (mine, mine, other, mine):
+            rule(5, 1.0, arrays)
+    assert np.array(mine).tolist() == [[6.0] * 5] * MANY and np.array(other).tolist() == [[2.0] * 5] * MANY
+    unpack = held.hold
+
+    def interrupted(arrays: object) -> object:
+        monkeypatch.setattr(held, "hold", unpack)
+        rule(5, 10.0, mine)
+        return unpack(arrays)
+
+    monkeypatch.setattr(held, "hold", interrupted)
+    rule(5, 1.0, other)
+    rule(5, 1.0, mine)
+    rule(5, 1.0, other)
+    assert mine[0][0] == 17.0 and other[0][0] == 4.0
 
 
 def python(code: str, **environment: str) -> str:

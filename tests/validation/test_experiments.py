@@ -140,6 +140,48 @@ def test_a_run_is_resumed_exactly(tmp_path: Path) -> None:
     assert loop.read_metrics(tmp_path / "cut")["update"] == list(range(1, 21))
 
 
+def test_runs_that_cannot_go_on_are_left_as_they_are(tmp_path: Path) -> None:
+    walk = Walk(5, 20)
+
+    def damaged(name: str, change) -> Path:
+        run = tmp_path / name
+        loop.train(Walker(walk), run, walk, checkpoint_every=3)
+        change(run)
+        return run
+
+    def cut(run: Path) -> None:
+        for path in checkpoints.checkpoints(run / loop.STATES):
+            path.write_bytes(path.read_bytes()[:-9])
+
+    def lose(run: Path) -> None:
+        checkpoints.save(run / loop.STATES, 20, {"far": 1.0}, kept=1)
+
+    def scribble(run: Path) -> None:
+        lines = (run / loop.METRICS).read_text().splitlines(keepends=True)
+        (run / loop.METRICS).write_text("".join([*lines[:3], "3;0.5\n", *lines[4:]]))
+
+    cases = ((cut, "checkpoints has no whole checkpoint: .* is damaged"), (lose, "state of update 20 does not fit"),
+             (scribble, "metrics.csv must have rows that begin with the number of an update"))  # fmt: skip
+    for change, message in cases:
+        run = damaged(change.__name__, change)
+        before = contents(run)
+        with pytest.raises(ValueError, match=message):
+            loop.train(Walker(walk), run, walk)
+        assert contents(run) == before
+
+
+def test_a_run_that_cannot_go_on_is_refused_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    typed = ["toy", "walk", "--seed", "3"]
+    commands.train(typed)
+    for path in checkpoints.checkpoints("runs/toy/walk-small-3/checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(SystemExit) as left:
+        commands.train(typed)
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and "has no whole checkpoint" in error and error.count("\n") == 1
+
+
 def test_other_runs_are_left_alone(tmp_path: Path) -> None:
     walk = Walk(5, 3)
     loop.train(Walker(walk), tmp_path / "run", walk)

@@ -183,8 +183,7 @@ class Lanes:
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.compile = compile and os.environ.get("PYCRLD_ECON_TIER") != "interpreted"
-        self._kept: tuple[Any, ...] = ()
-        self._held: Any = None
+        self._unpacked: tuple[tuple[Any, ...], Any] = (), None
 
     def __call__(self, lanes: int, *arrays: Any, progress: bool = False) -> None:
         """Apply the rule to all lanes; arrays are changed in place, on CUDA without waiting for the end.
@@ -214,18 +213,20 @@ class Lanes:
     def _call(self, arrays: tuple[Any, ...]) -> Callable[[int, int], None]:
         """What does the rule for a range of lanes; tuples of many arrays are unpacked when they change."""
         kept = tuple(array for array in arrays if isinstance(array, tuple))
-        if len(kept) != len(self._kept) or any(a is not b for a, b in zip(kept, self._kept, strict=True)):
-            self._kept, self._held = kept, None
+        last, held = self._unpacked  # read and written as one: threads may call at the same time
+        if len(kept) != len(last) or any(a is not b for a, b in zip(kept, last, strict=True)):
+            held = None
             if sum(map(count, kept)) >= MANY:
                 from pycrld_econ.validation.backend.held import hold
 
-                self._held = hold(kept)
-        if self._held is None:
+                held = hold(kept)
+            self._unpacked = kept, held
+        if held is None:
             rule = compiled(self.module, self.rule)
             return lambda first, last: rule(first, last, *arrays)
         from pycrld_econ.validation.backend.held import entry
 
-        held, loose = self._held, tuple(array for array in arrays if not isinstance(array, tuple))
+        loose = tuple(array for array in arrays if not isinstance(array, tuple))
         rule = entry(self.module, self.rule, tuple(isinstance(array, tuple) for array in arrays))
         return lambda first, last: rule(first, last, loose, held)
 

@@ -78,18 +78,30 @@ def latest(folder: str | Path) -> tuple[int, Any] | None:
 
     Returns
     -------
-    (step, state), or None if there is none
+    (step, state), or None if there is no checkpoint
+
+    Raises
+    ------
+    ValueError
+        If there are checkpoints, and all are damaged.
 
     Warns
     -----
     DamagedCheckpointWarning
         For each newer one that is damaged.
     """
-    for path in checkpoints(folder):
+    found, damaged = checkpoints(folder), []
+    for path in found:
         try:
-            return int(path.name.split("-")[1]), read(path)
+            step, state = int(path.name.split("-")[1]), read(path)
         except ValueError as error:
-            warnings.warn(f"{error}; the one before is used", DamagedCheckpointWarning, stacklevel=2)
+            damaged.append(str(error))
+            continue
+        for words in damaged:
+            warnings.warn(f"{words}; the one before is used", DamagedCheckpointWarning, stacklevel=2)
+        return step, state
+    if damaged:
+        raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(damaged)}")
     return None
 
 

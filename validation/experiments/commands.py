@@ -60,6 +60,7 @@ def train(arguments: Sequence[str]) -> int:
         folder = given.out or _default_folder(given, kind, config)
         trainer = kind.trainer(config, given.device, folder)
         loop.prepare(folder, config)
+        loop.resume(trainer, folder)
     _mark(folder, given.kind)
     result = loop.train(trainer, folder, config, kind.checkpoint_every, unit=kind.unit)
     shown = list(result.metrics.items())[:SHOWN]

@@ -140,7 +140,7 @@ def train(
         )
     run = Path(folder)
     prepare(run, config)
-    resumed_at = _resume(trainer, run)
+    resumed_at = resume(trainer, run)
     metrics: Mapping[str, float] = {}
     show = sys.stderr.isatty() if progress is None else progress
     bar = tqdm(total=trainer.total, initial=trainer.done, unit=unit, disable=not show, dynamic_ncols=True)
@@ -186,11 +186,21 @@ def prepare(run: Path, config: Any) -> None:
     dump(config, run / HPARAMS)
 
 
-def _resume(trainer: Trainer, run: Path) -> int:
-    """Load the newest whole state, if there is one, and cut the metrics at it."""
+def resume(trainer: Trainer, run: Path) -> int:
+    """Load the newest whole state, if there is one, and cut the metrics at it.
+
+    Raises
+    ------
+    ValueError
+        If all states are damaged, one does not fit the trainer, or the metrics cannot be read; nothing is changed.
+    """
     found = checkpoints.latest(run / STATES)
     if found is not None:
-        trainer.load_state(found[1])
+        try:
+            trainer.load_state(found[1])
+        except (KeyError, RuntimeError, TypeError) as error:
+            words = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ValueError(f"{run}: the state of update {found[0]} does not fit: {words}") from error
         if trainer.done != found[0]:
             raise ValueError(
                 f"{run}: the checkpoint of update {found[0]} says it is at update {trainer.done}"
@@ -206,11 +216,14 @@ def cut_metrics(path: Path, done: int) -> None:
     with path.open(newline="", encoding="utf-8") as file:
         text = file.read()
     lines = text.splitlines(keepends=True)
-    kept = [
-        line
-        for number, line in enumerate(lines)
-        if line.endswith("\n") and (number == 0 or int(line.partition(",")[0]) <= done)
-    ]
+    try:
+        kept = [
+            line
+            for number, line in enumerate(lines)
+            if line.endswith("\n") and (number == 0 or int(line.partition(",")[0]) <= done)
+        ]
+    except ValueError:
+        raise ValueError(f"{path} must have rows that begin with the number of an update") from None
     if kept != lines:
         write_atomically(path, "".join(kept).encode())
 
