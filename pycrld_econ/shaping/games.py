@@ -20,7 +20,7 @@ __all__ = ['FloatArray', 'ORDERS', 'IteratedGame', 'contribution_game', 'two_by_
            'finite_values', 'strategies', 'stage_game', 'environment', 'embedded', 'embedded_strategies',
            'from_embedded', 'reordered', 'own_first', 'finds_tit_for_tat', 'named']
 
-# %% ../../nbs/shaping/00_games.ipynb #abc8bf08
+# %% ../../nbs/shaping/00_games.ipynb #1cc9b9db
 FloatArray = NDArray[np.float64]
 
 
@@ -69,6 +69,11 @@ class IteratedGame:
     def cooperation_value(self) -> float:
         "Mean value of playing C for ever"
         return float(self.payoffs[:, -1].mean() / (1 - self.gamma))
+
+    @property
+    def defection_value(self) -> float:
+        "Mean value of playing D for ever"
+        return float(self.payoffs[:, 0].mean() / (1 - self.gamma))
 
     @property
     def outcomes(self) -> list[str]:
@@ -126,7 +131,7 @@ def bach_or_stravinsky(gamma: float = 0.96) -> IteratedGame:
     "Both want to meet; the first prefers DD, the second CC"
     return IteratedGame(np.array([[2.0, 0, 0, 1], [1, 0, 0, 2]]), gamma, "BachOrStravinsky")
 
-# %% ../../nbs/shaping/00_games.ipynb #b35ed004
+# %% ../../nbs/shaping/00_games.ipynb #0d2b57f7
 def check_policies(game: IteratedGame, p: ArrayLike) -> FloatArray:
     "Cooperation probabilities (..., N, S) as float64; ValueError if they are none"
     array = np.asarray(p, dtype=np.float64)
@@ -170,10 +175,12 @@ def values(game: IteratedGame, p: ArrayLike) -> FloatArray:
 
 
 def finite_values(game: IteratedGame, p: ArrayLike, rounds: int) -> FloatArray:
-    "Discounted values (..., N) of the first `rounds` rounds"
+    "Discounted values (..., N) of the first `rounds` >= 0 rounds"
+    if isinstance(rounds, bool) or rounds != int(rounds) or rounds < 0:
+        raise ValueError(f"rounds must be a whole number >= 0, got {rounds!r}")
     phi = outcome_chain(check_policies(game, p))
     now, total = phi[..., -1, :], np.zeros(phi.shape[:-2] + (game.S - 1,))
-    for t in range(rounds):
+    for t in range(int(rounds)):
         total = total + game.gamma**t * now
         now = np.einsum("...a,...ab->...b", now, phi[..., :-1, :])
     return total @ game.payoffs.T
@@ -229,7 +236,7 @@ def from_embedded(env: Any, gamma: float) -> IteratedGame:
     stage = env.R[:, 0, ..., 0].reshape(env.N, -1)[:, ::-1]
     return IteratedGame(stage, gamma, env.id())
 
-# %% ../../nbs/shaping/00_games.ipynb #925d9bff
+# %% ../../nbs/shaping/00_games.ipynb #0f122a56
 ORDERS = {
     "pola": ("DD", "DC", "CD", "CC", "start"),
     "sos": ("start", "CC", "CD", "DC", "DD"),
@@ -242,12 +249,17 @@ def reordered(p: ArrayLike, source: str, target: str = "pola") -> FloatArray:
     for name, order in (("source", source), ("target", target)):
         if order not in ORDERS:
             raise ValueError(f"{name} must be one of {sorted(ORDERS)}, got {order!r}")
-    return np.asarray(p)[..., [ORDERS[source].index(word) for word in ORDERS[target]]]
+    array = np.asarray(p)
+    if array.ndim < 1 or array.shape[-1] != 5:
+        raise ValueError(f"p must have shape (..., 5), got {array.shape}")
+    return array[..., [ORDERS[source].index(word) for word in ORDERS[target]]]
 
 
 def own_first(p: ArrayLike) -> FloatArray:
     "Both players' policies (..., 2, 5) with the own action first: player 2's DC and CD change places"
     array = np.array(p, dtype=np.float64)
+    if array.shape[-2:] != (2, 5):
+        raise ValueError(f"p must have shape (..., 2, 5), that of two players, got {array.shape}")
     array[..., 1, 1:3] = array[..., 1, 2:0:-1]
     return array
 
@@ -266,20 +278,24 @@ def finds_tit_for_tat(game: IteratedGame, p: ArrayLike, V: ArrayLike) -> NDArray
     Returns
     -------
     (...) bool array
-        Whether the mean value exceeds 0.8 of the cooperative one and everybody cooperates with less than 0.65 where all
-        the others defected.
+        Whether the mean value is beyond 0.8 of the way from that of defection to that of cooperation, and everybody
+        cooperates with less than 0.65 where all the others defected. In the contribution game, where defection is
+        worth 0, this is the published test; counted from defection it also means something where payoffs are negative.
     """
     policies = np.asarray(p, dtype=np.float64)
     lenient = np.zeros(policies.shape[:-2], dtype=bool)
     for i in range(game.N):
         own = 1 << (game.N - 1 - i)
         lenient |= ~((policies[..., i, 0] < 0.65) & (policies[..., i, own] < 0.65))
-    return (np.asarray(V).mean(-1) > 0.8 * game.cooperation_value) & ~lenient
+    low, high = game.defection_value, game.cooperation_value
+    return (np.asarray(V).mean(-1) > low + 0.8 * (high - low)) & ~lenient
 
 
 def named(words: Sequence[str]) -> FloatArray:
     "Joint policy (N, S) of pure strategies 'ALLC', 'ALLD', 'TFT', 'GRIM', 'WSLS' of two players"
     rules = {"ALLC": "11111", "ALLD": "00000", "TFT": "01011", "GRIM": "00011", "WSLS": "10011"}
+    if isinstance(words, str) or len(words) != 2:
+        raise ValueError(f"words must name the strategies of two players, got {words!r}")
     for word in words:
         if word not in rules:
             raise ValueError(f"words must be among {sorted(rules)}, got {word!r}")

@@ -20,6 +20,7 @@ from pycrld_econ.shaping import (
     from_embedded,
     matching_pennies,
     named,
+    own_first,
     prisoners_dilemma,
     reordered,
     stag_hunt,
@@ -137,8 +138,8 @@ def test_orders_round_trip():
         np.testing.assert_array_equal(reordered(reordered(p, "pola", order), order, "pola"), p)
 
 
-def test_tit_for_tat_test():
-    game = contribution_game(1.33)
+@pytest.mark.parametrize("game", [contribution_game(1.33), prisoners_dilemma(), chicken()], ids=lambda g: g.name)
+def test_tit_for_tat_test(game):
     pairs = np.stack([named([word, word]) for word in ("TFT", "ALLC", "ALLD", "GRIM", "WSLS")])
     assert finds_tit_for_tat(game, pairs, values(game, pairs)).tolist() == [True, False, False, True, False]
 
@@ -156,6 +157,10 @@ def test_tit_for_tat_test():
         (lambda: values(contribution_game(1.3), np.full((2, 5), 1.5)), "p must hold probabilities"),
         (lambda: named(["TFT", "MINE"]), "words must be"),
         (lambda: reordered(np.zeros(5), "mine"), "source must be"),
+        (lambda: reordered(np.zeros(9), "sos"), "p must have shape"),
+        (lambda: named(["TFT"]), "words must name"),
+        (lambda: own_first(np.zeros((3, 9))), "p must have shape"),
+        (lambda: finite_values(contribution_game(1.3), np.full((2, 5), 0.5), -3), "rounds must be"),
     ],
 )
 def test_games_refuse(call, message):
