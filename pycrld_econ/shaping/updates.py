@@ -239,7 +239,7 @@ def inner_prox(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Pla
             place(model, room.base, j, room, 0)
     return most
 
-# %% ../../nbs/shaping/02_updates.ipynb #e3fde2e1
+# %% ../../nbs/shaping/02_updates.ipynb #c18ced54
 def ascent(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, model: Space, room: Room) -> int:
     "total[i] = what player i climbs, in logits; the number of inner steps where they were counted"
     rule, count = plan.rule[b, i], 0
@@ -298,7 +298,7 @@ def improve(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, 
             counts: np.ndarray, t: int) -> bool:  # fmt: skip
     "Player i's steps of one epoch, into next[i]; whether every problem was solved within its limit"
     S, proximal = room.g.shape[1], plan.tolerance[b, i] > 0.0
-    counts[b, t, i], solved = 0, not proximal
+    counts[b, t, i], solved, inside = 0, not proximal, True
     for n in range(plan.outer_steps[b, i]):
         if proximal:
             for s in range(S):
@@ -310,7 +310,11 @@ def improve(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, 
         for k in range(room.own.shape[1]):
             room.own[i, k] += plan.lr_outer[b, i] * room.step[i, k]
             total += room.own[i, k].real
-        counts[b, t, i] = max(inner, counts[b, t, i] + 1)
+        if plan.rule[b, i] == INNER_PROX:
+            counts[b, t, i] = max(counts[b, t, i], inner)
+            inside = inside and inner <= plan.inner_max[b, i]
+        else:
+            counts[b, t, i] += 1
         if not math.isfinite(total):
             break
         if proximal or n + 1 < plan.outer_steps[b, i]:
@@ -322,7 +326,7 @@ def improve(payoffs: np.ndarray, gamma: np.ndarray, b: int, i: int, plan: Plan, 
                 break
     for k in range(room.own.shape[1]):
         room.next[i, k] = room.own[i, k]
-    return solved and not (plan.rule[b, i] == INNER_PROX and counts[b, t, i] > plan.inner_max[b, i])
+    return solved and inside
 
 # %% ../../nbs/shaping/02_updates.ipynb #ae7393f7
 def fit_models(theta: np.ndarray, models: np.ndarray, b: int, i: int, plan: Plan, own: Space, model: Space, room: Room,
@@ -405,14 +409,14 @@ def epoch(payoffs: np.ndarray, gamma: np.ndarray, plan: Plan, own: Space, model:
         fine = improve(payoffs, gamma, b, i, plan, own, model, room, counts, t) and fine
     return fine
 
-# %% ../../nbs/shaping/02_updates.ipynb #ccf90388
+# %% ../../nbs/shaping/02_updates.ipynb #0a5ee7ee
 def advance_shapers(
     payoffs: np.ndarray, gamma: np.ndarray, plan: Plan, own: Space, model: Space, theta: np.ndarray,
     models: np.ndarray, status: np.ndarray, length: np.ndarray, capped: np.ndarray, residual: np.ndarray,
     values: np.ndarray, policies: np.ndarray, counts: np.ndarray, fits: np.ndarray, trace: np.ndarray,
-    room: Room, first: int, epochs: int, tolerance: float,
+    room: Room, epochs: int, tolerance: float,
 ) -> None:  # fmt: skip
-    "Advance all runs by up to `epochs` epochs, of which `first` are done; history row t is the point after epoch t + 1"
+    "Advance all runs by up to `epochs` epochs; row t of the history is the point after epoch t + 1"
     for b in range(theta.shape[0]):
         begin(theta, b, own, room)
         for t in range(epochs):

@@ -138,7 +138,9 @@ def test_orders_round_trip():
         np.testing.assert_array_equal(reordered(reordered(p, "pola", order), order, "pola"), p)
 
 
-@pytest.mark.parametrize("game", [contribution_game(1.33), prisoners_dilemma(), chicken()], ids=lambda g: g.name)
+@pytest.mark.parametrize(
+    "game", [contribution_game(1.33), prisoners_dilemma(), chicken()], ids=lambda g: g.name
+)
 def test_tit_for_tat_test(game):
     pairs = np.stack([named([word, word]) for word in ("TFT", "ALLC", "ALLD", "GRIM", "WSLS")])
     assert finds_tit_for_tat(game, pairs, values(game, pairs)).tolist() == [True, False, False, True, False]

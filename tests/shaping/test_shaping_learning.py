@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from pycrld_econ.shaping import (
     OpponentModel,
     OpponentShaping,
     Preconditioned,
+    ReactiveSlice,
     ShapingStatus,
     Tabular,
     contribution_game,
@@ -39,6 +41,14 @@ RULES = [
     POLA(1.0, 0.3, 0.1, max_iters=3000),
     ImplicitPOLA(0.3, 0.5, 3.0),
 ]
+UNIFORM = np.full((2, 5, 2), 0.5)
+
+
+def modelling():
+    "Learners who model each other"
+    return OpponentShaping(GAME, LOLA(), opponent_model=OpponentModel())
+
+
 every_rule = pytest.mark.parametrize(
     "rule", RULES, ids=lambda r: f"{type(r).__name__}-{getattr(r, 'form', '')}"
 )
@@ -185,6 +195,48 @@ def test_an_unsolved_problem_has_a_status():
     assert fit.status[0] == ShapingStatus.PROX_LIMIT
 
 
+def test_an_unsolved_problem_is_told_to_who_steps():
+    dynamics = OpponentShaping(GAME, POLA(max_iters=3))
+    runs = dynamics.ensemble(2, 3, rng=0)
+    assert (runs.status == ShapingStatus.PROX_LIMIT).all()
+    assert runs.counts() == {ShapingStatus.PROX_LIMIT: 2}
+    with pytest.warns(RuntimeWarning, match="inner problem"):
+        dynamics.step(UNIFORM)
+    with pytest.warns(RuntimeWarning, match="inner problem"):
+        dynamics.trajectory(UNIFORM, 2)
+    with pytest.warns(RuntimeWarning, match="inner problem"):
+        ReactiveSlice(dynamics).step(np.full((1, 2, 2), 0.5))
+
+
+def test_own_steps_do_not_count_as_inner_steps():
+    rule = ImplicitPOLA(1.0, 0.1, inner_tol=1e-2, outer_beta=3.0, tol=1e-5, max_iters=500)
+    free = OpponentShaping(GAME, rule).learn(np.zeros((2, 5)))
+    most = int(free.iterations.max())
+    assert free.status == ShapingStatus.MAX_STEPS
+    limited = OpponentShaping(GAME, replace(rule, inner_max_iters=most)).learn(np.zeros((2, 5)))
+    assert limited.status == ShapingStatus.MAX_STEPS
+    fewer = OpponentShaping(GAME, replace(rule, inner_max_iters=most - 1)).learn(np.zeros((2, 5)))
+    assert fewer.status == ShapingStatus.PROX_LIMIT
+
+
+def test_rest_from_the_start_is_tested():
+    dynamics = OpponentShaping(GAME, Naive(1.0))
+    pairs = [named([word, word]) for word in ("TFT", "ALLD")]
+    run = dynamics.learn(dynamics.parameters(strategies(pairs)), 3, tolerance=1e-9)
+    assert run.length.tolist() == [0, 0] and run.last_epoch.tolist() == [True, False]
+    assert run.first_epoch.tolist() == [1, 0]
+    assert dynamics.learn(2, 0).first_epoch.tolist() == [0, 0]
+
+
+def test_models_have_the_batch_axes_of_their_runs():
+    rng = np.random.default_rng(3)
+    theta, models = rng.normal(size=(2, 3, 2, 5)), rng.normal(size=(2, 3, 2, 2, 5))
+    together = modelling().learn(theta, 1, models=models)
+    alone = modelling().learn(theta[1, 2], 1, models=models[1, 2])
+    np.testing.assert_array_equal(together.parameters[1, 2], alone.parameters)
+    np.testing.assert_array_equal(together.models[1, 2], alone.models)
+
+
 def test_rest_has_a_status():
     run = OpponentShaping(GAME, Naive(5.0)).learn(1, 4000, seed=0, tolerance=1e-4)
     assert run.status[0] == ShapingStatus.CONVERGED and run.residual[0] < 1e-4
@@ -194,6 +246,17 @@ def test_rest_has_a_status():
     ("call", "error", "message"),
     [
         (lambda: Naive(-1.0), ValueError, "lr must be"),
+        (lambda: LOLA("abc"), ValueError, "lr_inner must be"),
+        (lambda: OpponentModel(lr=np.inf), ValueError, "lr and tol"),
+        (lambda: OpponentModel(max_iters=1.5), ValueError, "max_iters whole"),
+        (lambda: OpponentModel(policy="x"), TypeError, "policy must be"),
+        (lambda: OpponentShaping(GAME, LOLA(), "x"), TypeError, "policy must be"),
+        (lambda: modelling().step(UNIFORM), ValueError, "step needs known opponents"),
+        (lambda: modelling().trajectory(UNIFORM), ValueError, "trajectory needs known opponents"),
+        (lambda: modelling().ensemble(UNIFORM), ValueError, "ensemble needs known opponents"),
+        (lambda: modelling().jacobian(UNIFORM), ValueError, "jacobian needs known opponents"),
+        (lambda: modelling().learn(1, models=np.zeros((3, 2, 2, 5))), ValueError, "models must have"),
+        (lambda: OpponentShaping(GAME, LOLA()).learn(1, 0).last_epoch, ValueError, "epochs >= 1"),
         (lambda: LOLA(np.inf), ValueError, "lr_inner must be"),
         (lambda: LOLA(inner_steps=0), ValueError, "inner_steps must be"),
         (lambda: LOLA(inner_steps=1.5), ValueError, "inner_steps must be whole"),

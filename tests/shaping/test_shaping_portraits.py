@@ -8,7 +8,7 @@ import pytest
 from pycrld_econ.agents.base import Dynamics
 from pycrld_econ.analysis import basins, fixed_points
 from pycrld_econ.plots import plot_strategy_flow
-from pycrld_econ.shaping import LOLA, Naive, Network, OpponentShaping, contribution_game
+from pycrld_econ.shaping import LOLA, Naive, Network, OpponentModel, OpponentShaping, contribution_game
 from pycrld_econ.shaping.portraits import (
     ReactiveSlice,
     TitForTatPlane,
@@ -93,6 +93,10 @@ def test_full_dynamics_can_be_drawn():
 def test_slices_refuse_networks_and_borders():
     with pytest.raises(ValueError, match="two players"):
         ReactiveSlice(OpponentShaping(GAME, LOLA(), Network(2)))
+    with pytest.raises(ValueError, match="a slice needs known opponents"):
+        ReactiveSlice(OpponentShaping(GAME, LOLA(), opponent_model=OpponentModel()))
+    with pytest.raises(ValueError, match="X must hold"):
+        ReactiveSlice(OpponentShaping(GAME, LOLA())).step(7.0)
     with pytest.raises(ValueError, match="forgiveness must"):
         TitForTatPlane(OpponentShaping(GAME, LOLA()), 0.0)
     with pytest.raises(ValueError, match="inside"):
