@@ -60,7 +60,7 @@ def torch_divergence(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     gap = functional.logsigmoid(old) - functional.logsigmoid(new)
     return (gap - (1 - o) * (old - new)).sum(-1)
 
-# %% ../../nbs/shaping/09_autograd.ipynb #64aa127d
+# %% ../../nbs/shaping/09_autograd.ipynb #b442f704
 LogitMap = Callable[[Any], Any]
 
 
@@ -128,8 +128,22 @@ def autograd_update(
     """One simultaneous update of all players: LOLA, or POLA with `tol` > 0 (`outer_steps` is then the limit).
 
     Seeds of a batch stop one by one.
+
+    Raises
+    ------
+    ValueError
+        If a rate or weight is not finite or negative, a count not whole or below 1, or the result not finite.
+    RuntimeError
+        If `tol` > 0 and a player's problem is not solved after `outer_steps`.
     """
     torch = torch_module()
+    rates = {"lr_inner": lr_inner, "lr_outer": lr_outer, "inner_beta": inner_beta, "outer_beta": outer_beta, "tol": tol}
+    for name, value in rates.items():
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    for name, number in {"inner_steps": inner_steps, "outer_steps": outer_steps}.items():
+        if isinstance(number, bool) or number != int(number) or number < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {number!r}")
     result = []
     for i in range(game.N):
         own = theta[i].detach().clone()
@@ -149,6 +163,10 @@ def autograd_update(
                 running &= ~((torch_divergence(old, z) < tol) & (torch_divergence(z, old) < tol))
                 if not running.any():
                     break
+        if not torch.isfinite(own).all():
+            raise ValueError(f"theta of player {i} is not finite after the update; use a smaller lr_outer or lr_inner")
+        if tol > 0 and running.any():
+            raise RuntimeError(f"player {i}: not solved after outer_steps={outer_steps}; raise it, or change lr_outer")
         result.append(own.detach())
     return result
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 # %% auto #0
 __all__ = ['add_arguments', 'shaping']
 
-# %% ../../nbs/shaping/08_commands.ipynb #0b05d6c7
+# %% ../../nbs/shaping/08_commands.ipynb #15e234d1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     "Sub-commands and options of `pycrld-econ shaping`"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows")
     actions.add_parser("list", help="print the names of all rows")
     for sub in (run, table):
-        sub.add_argument("--repeats", type=int, default=20, help="runs of each row (default 20)")
+        sub.add_argument("--repeats", type=int, help="runs of each row (default 20; 1 for fixed starts)")
         sub.add_argument("--seed", type=int, default=1, help="seed of the first policies (default 1)")
 
 
@@ -60,7 +60,7 @@ def shaping(arguments: Sequence[str]) -> int:
     return int(any(agrees is False for agrees in results))
 
 
-def _report(name: str, repeats: int, seed: int) -> bool | None:
+def _report(name: str, repeats: int | None, seed: int) -> bool | None:
     "Run a row and print it at once"
     from pycrld_econ.shaping import experiments
 

@@ -23,7 +23,7 @@ from .rules import LOLA, POLA, Lessons, Naive, OpponentModel, Rule
 __all__ = ['POLICIES', 'RULES', 'HEADER', 'Row', 'row_from', 'rows', 'row', 'wilson', 'apart', 'RowResult', 'run_row',
            'table_row', 'table', 'HeatMap', 'heat_map']
 
-# %% ../../nbs/shaping/07_experiments.ipynb #0c64f293
+# %% ../../nbs/shaping/07_experiments.ipynb #915f1bac
 POLICIES: dict[str, type[Any]] = {"tabular": Tabular, "preconditioned": Preconditioned, "network": Network}
 RULES: dict[str, type[Any]] = {"naive": Naive, "lola": LOLA, "pola": POLA}
 
@@ -48,6 +48,13 @@ class Row:
         Shares of seeds 'any' (some epoch), 'last' (last epoch), and the number of 'seeds' they come from.
     original : (int, int) or None
         Runs of the published program that found tit-for-tat, and runs made.
+    policies : (2, 5) tuples or None
+        Both players' expected policies after the last epoch, where the start is fixed.
+
+    Raises
+    ------
+    ValueError
+        If cf is not above 0 or epochs not a whole number >= 1.
     """
 
     name: str
@@ -60,6 +67,12 @@ class Row:
     start: str | None = None
     expected: dict[str, float] | None = None
     original: tuple[int, int] | None = None
+    policies: tuple[tuple[float, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        contribution_game(self.cf)
+        if isinstance(self.epochs, bool) or self.epochs != int(self.epochs) or self.epochs < 1:
+            raise ValueError(f"epochs must be a whole number >= 1, got {self.epochs!r}")
 
     def dynamics(self, gamma: float = 0.96) -> OpponentShaping:
         "The learners of this row"
@@ -86,7 +99,7 @@ def row_from(name: str, group: str, entry: dict[str, Any]) -> Row:
     ValueError
         If a key is unknown or missing, or a value out of range.
     """
-    unknown = set(entry) - {"cf", "epochs", "policy", "rule", "model", "start", "expected", "original"}
+    unknown = set(entry) - {"cf", "epochs", "policy", "rule", "model", "start", "expected", "original", "policies"}
     missing = {"cf", "epochs", "policy", "rule"} - set(entry)
     if unknown or missing:
         raise ValueError(f"row {name!r}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
@@ -99,7 +112,8 @@ def row_from(name: str, group: str, entry: dict[str, Any]) -> Row:
     }
     rest = {key: entry.get(key) for key in ("cf", "epochs", "start", "expected")}
     original = tuple(entry["original"]) if "original" in entry else None
-    return Row(name=name, group=group, original=original, **made, **rest)  # type: ignore[arg-type]
+    policies = tuple(map(tuple, entry["policies"])) if "policies" in entry else None
+    return Row(name=name, group=group, original=original, policies=policies, **made, **rest)  # type: ignore[arg-type]
 
 
 @cache
@@ -121,7 +135,7 @@ def row(name: str) -> Row:
         raise ValueError(f"row must be a known name, got {name!r}; near: {', '.join(near)}")
     return rows()[name]
 
-# %% ../../nbs/shaping/07_experiments.ipynb #002c9a0f
+# %% ../../nbs/shaping/07_experiments.ipynb #335a3a90
 def wilson(found: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:
     "Interval of a share, by Wilson's formula; (0, 1) if nothing was run"
     if not 0 <= found <= runs:
@@ -182,7 +196,9 @@ class RowResult:
 
     @property
     def agrees(self) -> bool | None:
-        "Whether both shares are within 3.3 standard errors (99.9%) of the expected ones; None if there are none"
+        "Whether policies are the expected ones to 2e-6, or shares within 3.3 standard errors (99.9%); None if unknown"
+        if self.row.policies is not None:
+            return bool(np.abs(self.lessons.policies[..., -1, :, :] - np.array(self.row.policies)).max() < 2e-6)
         if self.row.expected is None:
             return None
         e = self.row.expected
@@ -191,16 +207,16 @@ class RowResult:
 
 
 def run_row(
-    name: str | Row, repeats: int = 20, seed: int = 1, threads: int | None = None, progress: bool = False
+    name: str | Row, repeats: int | None = None, seed: int = 1, threads: int | None = None, progress: bool = False
 ) -> RowResult:
     """Run a published row.
 
     Parameters
     ----------
     name : str or Row
-    repeats : int >= 1
-        Number of runs; fixed starting weights need only one.
-    seed : int
+    repeats : int >= 1, optional
+        Number of runs (default 20); with fixed starting weights there is one.
+    seed : int >= 0
         Run k depends on the seed and k only.
     threads, progress
         As for `OpponentShaping.learn`.
@@ -210,20 +226,24 @@ def run_row(
     RowResult
     """
     chosen = row(name) if isinstance(name, str) else name
-    if isinstance(repeats, bool) or repeats != int(repeats) or repeats < 1:
-        raise ValueError(f"repeats must be a whole number >= 1, got {repeats!r}")
-    start: ArrayLike | int = int(repeats)
+    wanted = (20 if chosen.start is None else 1) if repeats is None else repeats
+    for key, given, least in (("repeats", wanted, 1), ("seed", seed, 0)):
+        if isinstance(given, bool) or given != int(given) or given < least:
+            raise ValueError(f"{key} must be a whole number >= {least}, got {given!r}")
+    if chosen.start is not None and wanted != 1:
+        raise ValueError(f"repeats must be 1 for {chosen.name!r}, whose starting weights are fixed, got {repeats!r}")
+    start: ArrayLike | int = int(wanted)
     if chosen.start is not None:
         start = np.tile(FIGURE_1[chosen.start], (1, 2, 1))
     lessons = chosen.dynamics().learn(start, chosen.epochs, seed=seed, threads=threads, progress=progress)
     return RowResult(chosen, lessons)
 
-# %% ../../nbs/shaping/07_experiments.ipynb #cdbdde9d
+# %% ../../nbs/shaping/07_experiments.ipynb #bbbd6985
 def table_row(result: RowResult) -> str:
     "One line: name, measured shares with interval, expected and original ones"
     low, high = result.interval
     e, o = result.row.expected, result.row.original
-    expected = f"{e['any']:.3f} / {e['last']:.3f}" if e else "-"
+    expected = f"{e['any']:.3f} / {e['last']:.3f}" if e else "policies" if result.row.policies else "-"
     original = f"{o[0]}/{o[1]}" if o else "-"
     verdict = {True: "yes", False: "NO", None: "-"}[result.agrees]
     share = f"{result.found / result.runs:.3f} [{low:.3f}, {high:.3f}]"
@@ -235,7 +255,7 @@ HEADER = f"{'row':32s} {'found [95%]':24s} {'last':6s} {'expected':15s} {'origin
 
 
 def table(
-    names: Sequence[str] | None = None, repeats: int = 20, seed: int = 1, threads: int | None = None,
+    names: Sequence[str] | None = None, repeats: int | None = None, seed: int = 1, threads: int | None = None,
     progress: bool = False,
 ) -> list[RowResult]:  # fmt: skip
     "Run rows (default: Figure 3 and the appendix) one after the other"
@@ -304,6 +324,10 @@ def heat_map(
     for given in (x_name, y_name):
         if given not in allowed:
             raise ValueError(f"x_name and y_name must be among {sorted(allowed)}, got {given!r}")
+    if x_name == y_name:
+        raise ValueError(f"x_name and y_name must differ, got {x_name!r} twice")
+    if chosen.start is not None:
+        raise ValueError(f"base must have random starts, got {chosen.name!r}, whose starting weights are fixed")
     xs, ys = np.atleast_1d(np.asarray(x, dtype=float)), np.atleast_1d(np.asarray(y, dtype=float))
     found, last = np.zeros((2, len(ys), len(xs)), dtype=np.int64)
     cells = [(j, i) for j in range(len(ys)) for i in range(len(xs))]

@@ -47,7 +47,7 @@ def _outcomes(p: Any, q: Any) -> list[Any]:
     "Probabilities of DD, DC, CD, CC"
     return [(1 - p) * (1 - q), (1 - p) * q, p * (1 - q), p * q]
 
-# %% ../../nbs/shaping/13_symbolic.ipynb #533bba98
+# %% ../../nbs/shaping/13_symbolic.ipynb #daa3957d
 @dataclass(frozen=True)
 class SymbolicValue:
     """Exact discounted values of two players as a ratio of polynomials.
@@ -160,7 +160,7 @@ def symbolic_value(game: IteratedGame | Sequence[Sequence[Any]], memory: str = "
     Raises
     ------
     ValueError
-        If there are not two players, or the memory is unknown.
+        If there are not two players, the memory is unknown, or a payoff is named as a probability or gamma is.
     """
     _sympy()
     from sympy import QQ
@@ -172,6 +172,9 @@ def symbolic_value(game: IteratedGame | Sequence[Sequence[Any]], memory: str = "
     if memory not in MEMORIES:
         raise ValueError(f"memory must be one of {MEMORIES}, got {memory!r}")
     names = _names(memory)
+    taken = {entry for row in payoffs for entry in row if isinstance(entry, str)} & {*names, "gamma"}
+    if taken:
+        raise ValueError(f"game must not name payoffs as probabilities or gamma are named, got {sorted(taken)}")
     letters = sorted({entry for row in payoffs for entry in row if isinstance(entry, str)})
     R, *gens = ring([*names, "gamma", *letters], QQ)
     of = dict(zip((*names, "gamma", *letters), gens, strict=True))
@@ -196,7 +199,7 @@ def _cancelled(tops: list[Any], bottom: Any, common: Any) -> tuple[tuple[Any, An
         return (tops[0].quo(common), tops[1].quo(common)), bottom.quo(common)
     return (tops[0], tops[1]), bottom
 
-# %% ../../nbs/shaping/13_symbolic.ipynb #f24fd1f7
+# %% ../../nbs/shaping/13_symbolic.ipynb #d8bfd8d9
 def taylor_lola_field(value: SymbolicValue, names: Sequence[str], eta: Any = 0) -> list[Any]:
     """What player 1 climbs for some of its probabilities: naive (eta = 0), or LOLA to first order.
 
@@ -215,6 +218,8 @@ def taylor_lola_field(value: SymbolicValue, names: Sequence[str], eta: Any = 0) 
         Derivatives of V_1 + eta sum_w (dV_1/dw)(dV_2/dw), with w the logits of player 2, for the logits of `names`.
     """
     sympy = _sympy()
+    if value.names == _names("symmetric"):
+        raise ValueError("value must tell the players apart (memory 'one' or 'reactive'), got memory 'symmetric'")
     half = len(value.names) // 2
     for name in names:
         if name not in value.names[:half]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,14 @@ def test_a_tabular_row_agrees():
     low, high = result.interval
     assert result.agrees and low < row("lola_tabular_1.6").expected["any"] <= high
     assert result.lessons.first_epoch.min() >= 1
+
+
+@pytest.mark.parametrize("name", [n for n in sorted(rows()) if rows()[n].group == "figure_1"])
+def test_fixed_starts_agree(name):
+    result = run_row(name)
+    assert result.runs == 1 and result.agrees
+    other = np.array(row(name).policies) + 1e-5
+    assert not replace(result, row=replace(row(name), policies=tuple(map(tuple, other)))).agrees
 
 
 @pytest.mark.slow
@@ -61,6 +71,12 @@ def test_table_runs_named_rows():
         (lambda: run_row("lola_tabular_1.1", 0), "repeats must be"),
         (lambda: heat_map("lola_tabular_1.1", "mine", [1], "cf", [1]), "x_name and y_name"),
         (lambda: wilson(3, 2), "found must lie"),
+        (lambda: row_from("a", "b", GOOD | {"cf": -1}), "cf must be"),
+        (lambda: row_from("a", "b", GOOD | {"epochs": 2.5}), "epochs must be"),
+        (lambda: run_row("lola_tabular_1.1", 1, seed=-1), "seed must be"),
+        (lambda: run_row("figure1_lola_net1", 20), "repeats must be 1"),
+        (lambda: heat_map("lola_tabular_1.1", "lr_inner", [1], "lr_inner", [2]), "must differ"),
+        (lambda: heat_map("figure1_lola_net1", "lr_inner", [1], "cf", [1.2]), "base must have random"),
     ],
 )
 def test_experiments_refuse(call, message):
@@ -76,3 +92,8 @@ def test_command(capsys):
     with pytest.raises(SystemExit) as leaving:
         shaping(["run", "nonsense"])
     assert leaving.value.code == 2
+    for mistake in (["lola_tabular_1.1", "--seed", "-1"], ["figure1_lola_net1", "--repeats", "5"]):
+        with pytest.raises(SystemExit) as leaving:
+            shaping(["run", *mistake])
+        assert leaving.value.code == 2
+    assert shaping(["run", "figure1_lola_net1"]) == 0

@@ -40,7 +40,21 @@ def test_an_unsolved_ideal_problem_says_so():
     assert not result.converged and "not solved" in result.message and (result.residual < 1e-4).all()
 
 
+def test_an_unsolved_answer_says_so():
+    class Standing(IdealPOLA):
+        def answer(self, z, base, j):
+            return base[j]
+
+    rule = Standing(GAME, 5.0, 5.0, tolerance=0.05)
+    result = rule.step(Z)
+    assert (result.residual < rule.tolerance).all() and not result.converged
+    assert (result.inner_residual > rule.tolerance).all()
+    assert (IdealPOLA(GAME, 5.0, 5.0).step(Z).inner_residual < 1e-7).all()
+
+
 def test_ideal_refuses():
+    with pytest.raises(ValueError, match="z must hold finite"):
+        IdealPOLA(GAME).step(np.full((2, 5), np.nan))
     with pytest.raises(ValueError, match="inner_beta must be"):
         IdealPOLA(GAME, 0.0)
     with pytest.raises(ValueError, match="z must have shape"):

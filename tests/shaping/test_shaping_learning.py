@@ -309,6 +309,27 @@ def test_closed_form_equals_automatic_differentiation(policy, steps):
     np.testing.assert_allclose(run.parameters, auto, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "error", "message"),
+    [
+        ({"lr_outer": -1.0}, ValueError, "lr_outer must be"),
+        ({"lr_inner": float("nan")}, ValueError, "lr_inner must be"),
+        ({"outer_steps": 0}, ValueError, "outer_steps must be"),
+        ({"inner_steps": 1.5}, ValueError, "inner_steps must be"),
+        ({"lr_outer": 1e308}, ValueError, "not finite"),
+        ({"tol": 1e-9, "outer_beta": 1.0, "outer_steps": 2}, RuntimeError, "not solved after outer_steps=2"),
+    ],
+)
+def test_automatic_updates_refuse(numbers, error, message):
+    torch = pytest.importorskip("torch")
+    from pycrld_econ.shaping.autograd import autograd_update, table_map
+
+    start = [torch.zeros(5, dtype=torch.float64)] * 2
+    game = IteratedGame(1e3 * GAME.payoffs, 0.9) if numbers.get("lr_outer", 0) > 1 else GAME
+    with pytest.raises(error, match=message):
+        autograd_update(game, [table_map] * 2, start, **({"lr_inner": 0.3, "lr_outer": 0.3} | numbers))
+
+
 def test_values_pass_gradcheck():
     torch = pytest.importorskip("torch")
     from pycrld_econ.shaping.autograd import look_ahead_value, table_map, torch_values

@@ -103,6 +103,12 @@ def test_determinants():
     [
         (lambda: symbolic_value(contribution_game(1.8, 3)), "game must have 2 players"),
         (lambda: symbolic_value(prisoners_dilemma(), "two"), "memory must be"),
+        (lambda: symbolic_value([["p", 0, 0, 1], [0, 0, 0, 1]], "reactive"), "game must not name"),
+        (lambda: symbolic_value([["gamma", 0, 0, 1], [0, 0, 0, 1]]), "game must not name"),
+        (
+            lambda: taylor_lola_field(symbolic_value(prisoners_dilemma(), "symmetric"), ["c_DD"]),
+            "value must tell the players apart",
+        ),
         (
             lambda: taylor_lola_field(symbolic_value(prisoners_dilemma(), "reactive"), ["u"]),
             "names must be among",
