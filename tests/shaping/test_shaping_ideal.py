@@ -52,6 +52,19 @@ def test_an_unsolved_answer_says_so():
     assert (IdealPOLA(GAME, 5.0, 5.0).step(Z).inner_residual < 1e-7).all()
 
 
+def test_ideal_steps_follow_each_other():
+    rule = IdealPOLA(GAME, 20.0, 40.0, tolerance=1e-5)
+    points, rest = rule.trajectory(Z, 2)
+    np.testing.assert_array_equal(points, [Z, rule.step(Z).z])
+    assert not rest and rule.ensemble(np.stack([Z, Z]), 1).X.shape == (2, 2, 5)
+    with pytest.warns(RuntimeWarning, match="not solved"):
+        IdealPOLA(GAME, 20.0, 40.0, tolerance=1e-15).trajectory(Z, 2)
+    with pytest.raises(ValueError, match="z0 must have shape"):
+        rule.trajectory(Z[None])
+    with pytest.raises(ValueError, match="z0 must hold finite"):
+        rule.ensemble(Z[:, :4])
+
+
 def test_ideal_refuses():
     with pytest.raises(ValueError, match="z must hold finite"):
         IdealPOLA(GAME).step(np.full((2, 5), np.nan))
