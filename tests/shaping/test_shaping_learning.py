@@ -208,6 +208,12 @@ def test_an_unsolved_problem_is_told_to_who_steps():
         ReactiveSlice(dynamics).step(np.full((1, 2, 2), 0.5))
 
 
+def test_the_code_of_an_unsolved_problem_has_a_name_in_tables():
+    pytest.importorskip("pandas")
+    runs = OpponentShaping(GAME, POLA(max_iters=3)).ensemble(2, 2, rng=0)
+    assert runs.to_dataframe()["status"].tolist() == ["prox_limit"] * 2
+
+
 def test_own_steps_do_not_count_as_inner_steps():
     rule = ImplicitPOLA(1.0, 0.1, inner_tol=1e-2, outer_beta=3.0, tol=1e-5, max_iters=500)
     free = OpponentShaping(GAME, rule).learn(np.zeros((2, 5)))
