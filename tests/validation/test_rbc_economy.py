@@ -172,6 +172,9 @@ def test_a_power_does_where_no_polynomial_does(eta: float) -> None:
     (lambda: EconomyConfig(5, 1, World(production_alpha="proportional")), "num_firms must be at least 2"),
     (lambda: World(initial_capital="three"), "initial_capital must be one of twolevel"),
     (lambda: World(crra_param=-1.0), "crra_param must be at least 0"),
+    (lambda: World(importer_price=float("nan")), "importer_price must be at least 0 and finite, got nan"),
+    (lambda: World(initial_firm_endowment=float("nan")), "initial_firm_endowment must be finite or None, got nan"),
+    (lambda: World(boost_firm_reward_factor=-1.0), "boost_firm_reward_factor must be at least 0 and finite"),
     (lambda: World(technology=0.0), "technology must be > 0"),
     (lambda: World(technology_persistence=1.0), r"technology_persistence must be in \[0, 1\)"),
     (lambda: Grids(government=((0.0, 1.5),)), "government must have rows"),
@@ -197,6 +200,8 @@ def test_impossible_actions_are_refused() -> None:
             economy.step(*bad)
     for name, array in economy.snapshot().items():
         np.testing.assert_array_equal(array, before[name])
+    with pytest.raises(ValueError, match="snapshot has no price, wage, stock, .*, clock"):
+        economy.load({})
     with pytest.raises(ValueError, match=r"snapshot\['price'\] must have shape"):
         economy.load(before | {"price": before["price"][:1]})
 

@@ -27,7 +27,6 @@ from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
 from pycrld_econ.validation.experiments.loop import HPARAMS
 from pycrld_econ.validation.experiments.rbc import RBCConfig, players_of
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
 from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses, table, training_ranges
 from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
@@ -35,7 +34,7 @@ from pycrld_econ.validation.learners.policy_gradient import (
     discounted_returns,
 )
 from pycrld_econ.validation.learners.rbc_players import Deviator, Episode, Players, features
-from pycrld_econ.validation.simulators.rbc import Economy
+from pycrld_econ.validation.simulators.rbc import TYPES, Economy
 from pycrld_econ.validation.simulators.rbc.exact import Tree, economy_at, reachable_tree
 
 ENTROPY = 0.1  # of the weight in training

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pycrld_econ.validation.experiments.loop import read_metrics
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.simulators.rbc import TYPES
 
 BAND = 1.96  # standard errors
 BLOCKS = 20  # of a run, for the range of a reward over training

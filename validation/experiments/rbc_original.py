@@ -11,10 +11,9 @@ from dataclasses import fields
 from typing import Any
 
 from pycrld_econ.validation.experiments.config import as_mapping, differences, load
-from pycrld_econ.validation.simulators.rbc.config import World
+from pycrld_econ.validation.simulators.rbc.config import TYPES, World
 
 PARTS = ("agents", "world", "train")
-TYPES = ("consumer", "firm", "government")
 MENUS = {  # what the menus of our economy come to, by the published names
     "consumer_num_consume_actions": 11,
     "consumer_num_work_actions": 5,
