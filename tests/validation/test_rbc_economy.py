@@ -166,6 +166,20 @@ def test_a_power_does_where_no_polynomial_does(eta: float) -> None:
     np.testing.assert_allclose(step.consumer_reward, expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_utilities_without_a_polynomial_are_accurate_for_little(dtype: str) -> None:
+    """A power less 1 would lose what little consumption is worth."""
+    grids = replace(GRIDS, consumption=(1e-5, 100.0))
+    world = replace(SMALL.world, crra_param=2.0, consumer_theta=0.0)
+    economy = Economy(replace(SMALL, world=world, grids=grids), 1, dtype=dtype)
+    assert not len(economy.constants.polynomial)
+    idle = actions(economy.config, 1, np.random.default_rng(0))
+    idle[0][:] = 0
+    step = economy.step(*idle)
+    expected = utility(step.consumption, 2.0).sum(1)
+    np.testing.assert_allclose(step.consumer_reward, expected, rtol=1e-12 if dtype == "float64" else 1e-6)
+
+
 @pytest.mark.parametrize(("build", "message"), [
     (lambda: EconomyConfig(0, 1), "num_consumers must be at least 1, got 0"),
     (lambda: EconomyConfig(5, 11), "num_firms must be at most 10 with fixed_array, got 11"),
@@ -231,6 +245,21 @@ def test_backward_induction_and_policy_iteration_agree_on_a_tree() -> None:
         ]
         assert tree.values(replaced, gamma)[agent] == pytest.approx(best)
         assert best >= tree.values(policies, gamma)[agent]
+
+
+def test_games_without_chance_refuse_what_they_cannot_say() -> None:
+    budgets = stocks = np.array([0.0, 1.0])
+    risky = replace(LITTLE, world=replace(LITTLE.world, technology_spread=0.1))
+    boosted = replace(LITTLE, world=replace(LITTLE.world, should_boost_firm_reward=True))
+    for build, message in (
+        (lambda: exact.grid_game(risky, budgets, stocks), "technology_spread must be 0 .* got 0.1"),
+        (lambda: exact.reachable_tree(risky, {}, 1), "technology_spread must be 0 .* got 0.1"),
+        (lambda: exact.grid_game(boosted, budgets, stocks), "should_boost_firm_reward must be off"),
+        (lambda: exact.reachable_tree(LITTLE, {"shock": np.ones(1), "moon": 1}, 1), "start has moon, shock;"),
+        (lambda: exact.reachable_tree(LITTLE, {"stock": np.ones(2)}, 1), r"start\['stock'\] must have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build()
 
 
 def test_what_the_last_step_is_good_for() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from pycrld_econ.validation.experiments import (  # noqa: E402
 from pycrld_econ.validation.experiments.config import load, read_mapping  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_curriculum import Curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_original import from_original, to_original  # noqa: E402
 from pycrld_econ.validation.learners import rbc_draw_rules  # noqa: E402
 from pycrld_econ.validation.learners.policy_gradient_networks import (  # noqa: E402
@@ -567,6 +569,70 @@ def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         command([str(tmp_path / "nowhere"), "2"])
     assert "hparams.yaml" in capsys.readouterr().err
+
+
+def test_old_responses_stay_until_new_ones_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mistakes are found before any learning, and an interruption changes nothing in the run."""
+    loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
+    respond = partial(rbc_best_response.responses, tmp_path, "latest", ["consumer", "firm"], 1)
+    respond(save_every=1)
+    old = {path: path.stat().st_mtime_ns for path in tmp_path.glob("br*/**/*")}
+    learned, learn = [], rbc_best_response.Responder.learn
+
+    def counted(self, keep_states=False):
+        if learned.append(self.kind) or len(learned) == 2:
+            raise KeyboardInterrupt
+        return learn(self, keep_states)
+
+    monkeypatch.setattr(rbc_best_response.Responder, "learn", counted)
+    everything = {path for path in tmp_path.rglob("*")}
+    with pytest.raises(KeyboardInterrupt):
+        respond(save_every=1)
+    assert learned == ["consumer", "firm"]
+    assert {path for path in tmp_path.rglob("*")} == everything
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("br*/**/*")} == old
+    metrics = tmp_path / loop.METRICS
+    metrics.write_text(metrics.read_text().replace("firm_reward", "reward"))
+    for wrong, message in (
+        ({"save_every": 0}, "save_every must be at least 1"),
+        ({"agents": [9]}, "agents must be in"),
+        ({}, "metrics.csv has no firm_reward"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            respond(**wrong)
+    assert len(learned) == 2 and {path for path in tmp_path.rglob("*")} == everything
+
+
+def test_responses_draw_as_the_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With frozen numbers firms act by one of them in all steps, learning, measured and in the checkpoints' game."""
+    config = replace(CONFIG, train=replace(CONFIG.train, compat_frozen_rng=True, num_episodes=1))
+    loop.train(RBCTrainer(config, folder=tmp_path), tmp_path, config)
+    given, play = [], Players.play
+
+    def watched(self, *arguments, **options):
+        given.append(options.get("frozen"))
+        return play(self, *arguments, **options)
+
+    monkeypatch.setattr(Players, "play", watched)
+    rbc_best_response.responses(tmp_path, "latest", ["firm"], 1)
+    rbc_best_response.checkpoints_game(tmp_path, ["0"])
+    assert len(given) == 6 and all(numbers["firm"].shape[1:] == (2, 1) for numbers in given)
+    given.clear()
+    rbc_best_response.measured(CONFIG, Players(CONFIG.economy, 10, 8, seed=0), "firm", 0)
+    assert given == [None]
+
+
+def test_the_largest_gain_has_an_interval_for_all_compared() -> None:
+    gains = [Gain("firm", 1.0, 1.1, 0.1 * k, 0.05, 1, agent=k) for k in range(5)]
+    low, high = gains[4].band()
+    assert (low, high) == pytest.approx((0.4 - 1.959964 * 0.05, 0.4 + 1.959964 * 0.05))
+    low, high = gains[4].band(5)
+    assert (low, high) == pytest.approx((0.4 - 2.575829 * 0.05, 0.4 + 2.575829 * 0.05))  # 99 %
+    told = Responses("7", gains, {"firm": 2.0}).epsilon()
+    assert "firm 0.4 [0.2712, 0.5288] (of firm 4, the most of 5, 20.00% of its range in training)" in told
+    assert "95 % intervals by Bonferroni" in told
 
 
 def test_damaged_runs_end_in_one_line_and_stay_as_they_are(

@@ -193,6 +193,15 @@ def players_of(config: RBCConfig, seed: int = 0) -> Players:
     return Players(config.economy, *sizes, seed, config.curriculum.defaults())
 
 
+def frozen_numbers(config: RBCConfig, n_envs: int, seed: int) -> dict[str, Tensor] | None:
+    """What firms and the government act by in all steps, (n_envs, n, 1) each; None without `compat_frozen_rng`."""
+    if not config.train.compat_frozen_rng:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"firm": config.economy.num_firms, "government": 1}
+    return {kind: torch.rand((n_envs, size, 1), generator=generator) for kind, size in sizes.items()}
+
+
 @cache
 def _file() -> dict[str, Any]:
     return read_mapping(CONFIGURATIONS)
@@ -238,12 +247,7 @@ class RBCTrainer:
         self.draws = CounterDraws(config.seed, train.compat_frozen_rng) if counted else self.generator
         self.coefficients = {"consumer": train.consumer_noponzi_start, "firm": train.firm_noponzi_start}
         self.described = False  # whether menus and the like are in the folder
-        self.frozen = self._frozen() if train.compat_frozen_rng else None
-
-    def _frozen(self) -> dict[str, Tensor]:
-        n, g = self.config.train.batch_size, torch.Generator().manual_seed(self.config.seed + 1)
-        sizes = {"firm": self.config.economy.num_firms, "government": 1}
-        return {kind: torch.rand((n, size, 1), generator=g) for kind, size in sizes.items()}
+        self.frozen = frozen_numbers(config, train.batch_size, config.seed + 1)
 
     @property
     def total(self) -> int:

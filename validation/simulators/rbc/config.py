@@ -61,7 +61,8 @@ class World:
     paretoscaletheta : float, optional
         k > 0: consumer j's disutility is theta (1 - j / NC)^(1 / k). None: the same for all.
     crra_param : float
-        eta of u(c) = ((1 + c)^(1 - eta) - 1) / (1 - eta); log(1 + c) if 1. At least 0.
+        eta of u(c) = ((1 + c)^(1 - eta) - 1) / (1 - eta); log(1 + c) if 1. At least 0. Where eta and the most units on
+        the menu are large, no polynomial stands for u and steps take longer; see `utility.coefficients`.
     production_alpha : str or float
         Labour's exponent: fixed_array (at most 10 firms), proportional (at least 2), or a number in (0, 1].
     importer_price, importer_quantity, use_importer : float, float, bool
