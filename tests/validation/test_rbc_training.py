@@ -25,6 +25,7 @@ from pycrld_econ.validation.experiments import (  # noqa: E402
     rbc,
     rbc_best_response,
     rbc_curriculum,
+    rbc_figures,
     rbc_files,
 )
 from pycrld_econ.validation.experiments.config import load, read_mapping  # noqa: E402
@@ -452,6 +453,7 @@ def test_the_commands(
     assert commands.evaluate(["run"]) == 0
     assert "consumer_reward" in capsys.readouterr().out
     assert commands.report(["rbc", "run", "--out", "figures"]) == 0
+    assert {f"{kind}_reward" for kind in TYPES} <= {name for name, _ in rbc_figures.PANELS}
     assert (tmp_path / "figures" / "training_curves.pdf").read_bytes().startswith(b"%PDF")
 
 
