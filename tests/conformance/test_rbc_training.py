@@ -28,7 +28,7 @@ from pycrld_econ.validation.learners.policy_gradient_networks import (  # noqa: 
     digits,
     expand_digits,
 )
-from pycrld_econ.validation.simulators.rbc import EconomyConfig, Grids, World  # noqa: E402
+from pycrld_econ.validation.simulators.rbc import TYPES, EconomyConfig, Grids, World  # noqa: E402
 
 MOVED = 2e-5  # of parameters, absolute
 SCALES = {"consumer": 5.0, "firm": 30000.0, "government": 1000.0}
@@ -60,7 +60,7 @@ def test_schedules(case: dict[str, np.ndarray]) -> None:
         assert plan.entropy_coefficient(episode, "consumer") == pytest.approx(case["entropy_coef"][k])
         np.testing.assert_array_equal(plan.firm_mask(episode, firm), case["firm_mask"][k])
         np.testing.assert_array_equal(plan.government_mask(episode, taxes), case["government_mask"][k])
-        assert [plan.trains(episode, kind) for kind in curriculum.TYPES] == case["train_flags"][k].tolist()
+        assert [plan.trains(episode, kind) for kind in TYPES] == case["train_flags"][k].tolist()
 
 
 @pytest.mark.reference("rbc", units)
@@ -179,6 +179,38 @@ def templates(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 swept = {key: values[0] for key, values in data[f"sweep_{part}"].items()}
                 template = template | {part: template[part] | swept}
             yield name, template
+
+
+def bare_templates(folder: Path) -> Iterator[tuple[str, Any]]:
+    data = json.loads((folder / "configs.json").read_text())
+    for name, template in data.items():
+        if "agents" in template:
+            yield name, (template, {key: values[0] for key, values in data["sweep_train"].items()})
+
+
+@pytest.mark.reference("rbc", bare_templates)
+def test_what_templates_leave_out_is_what_it_is_in_the_original(case: tuple[dict[str, Any], dict]) -> None:
+    """They lack what only the sweep sets; what may be absent means no clipping and one learning rate for all."""
+    bare, sweep = case
+    with pytest.raises(ValueError, match=r"^train.use_ppo is missing$"):
+        from_original(bare)
+    ppo = {"use_ppo": True, "ppo_clip_param": sweep["ppo_clip_param"]}
+    with pytest.raises(ValueError, match=r"^train.ppo_num_updates is missing$"):
+        from_original(bare | {"train": bare["train"] | ppo})
+    train = bare["train"] | ppo | {"ppo_num_updates": sweep["ppo_num_updates"]}
+    for learning in (train, bare["train"] | {"use_ppo": False}):
+        found = load(RBCConfig, from_original(bare | {"train": learning})).train
+        assert found.use_ppo is learning["use_ppo"] and found.clip_grad_norm is None
+        multiples = (found.consumer_lr_multiple, found.firm_lr_multiple, found.government_lr_multiple)
+        assert multiples == (1.0, 1.0, 1.0)
+        assert (found.lr, found.entropy, found.batch_size) == (0.01, 0.0, 8)
+        assert not found.government_counts_firm_reward and found.firm_reward_scale == 10_000
+    agents = {key: value for key, value in bare["agents"].items() if key != "firm_reward_scale"}
+    with pytest.raises(ValueError, match=r"^agents.firm_reward_scale is missing$"):
+        from_original(bare | {"agents": agents, "train": train})
+    wages = {key: value for key, value in bare["agents"]["firm_anneal_wages"].items() if key != "start"}
+    with pytest.raises(ValueError, match=r"^agents.firm_anneal_wages.start is missing$"):
+        from_original(bare | {"agents": bare["agents"] | {"firm_anneal_wages": wages}, "train": train})
 
 
 @pytest.mark.reference("rbc", templates)

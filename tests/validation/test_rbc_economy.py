@@ -166,12 +166,29 @@ def test_a_power_does_where_no_polynomial_does(eta: float) -> None:
     np.testing.assert_allclose(step.consumer_reward, expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_utilities_without_a_polynomial_are_accurate_for_little(dtype: str) -> None:
+    """A power less 1 would lose what little consumption is worth."""
+    grids = replace(GRIDS, consumption=(1e-5, 100.0))
+    world = replace(SMALL.world, crra_param=2.0, consumer_theta=0.0)
+    economy = Economy(replace(SMALL, world=world, grids=grids), 1, dtype=dtype)
+    assert not len(economy.constants.polynomial)
+    idle = actions(economy.config, 1, np.random.default_rng(0))
+    idle[0][:] = 0
+    step = economy.step(*idle)
+    expected = utility(step.consumption, 2.0).sum(1)
+    np.testing.assert_allclose(step.consumer_reward, expected, rtol=1e-12 if dtype == "float64" else 1e-6)
+
+
 @pytest.mark.parametrize(("build", "message"), [
     (lambda: EconomyConfig(0, 1), "num_consumers must be at least 1, got 0"),
     (lambda: EconomyConfig(5, 11), "num_firms must be at most 10 with fixed_array, got 11"),
     (lambda: EconomyConfig(5, 1, World(production_alpha="proportional")), "num_firms must be at least 2"),
     (lambda: World(initial_capital="three"), "initial_capital must be one of twolevel"),
     (lambda: World(crra_param=-1.0), "crra_param must be at least 0"),
+    (lambda: World(importer_price=float("nan")), "importer_price must be at least 0 and finite, got nan"),
+    (lambda: World(initial_firm_endowment=float("nan")), "initial_firm_endowment must be finite or None, got nan"),
+    (lambda: World(boost_firm_reward_factor=-1.0), "boost_firm_reward_factor must be at least 0 and finite"),
     (lambda: World(technology=0.0), "technology must be > 0"),
     (lambda: World(technology_persistence=1.0), r"technology_persistence must be in \[0, 1\)"),
     (lambda: Grids(government=((0.0, 1.5),)), "government must have rows"),
@@ -197,6 +214,8 @@ def test_impossible_actions_are_refused() -> None:
             economy.step(*bad)
     for name, array in economy.snapshot().items():
         np.testing.assert_array_equal(array, before[name])
+    with pytest.raises(ValueError, match="snapshot has no price, wage, stock, .*, clock"):
+        economy.load({})
     with pytest.raises(ValueError, match=r"snapshot\['price'\] must have shape"):
         economy.load(before | {"price": before["price"][:1]})
 
@@ -226,6 +245,21 @@ def test_backward_induction_and_policy_iteration_agree_on_a_tree() -> None:
         ]
         assert tree.values(replaced, gamma)[agent] == pytest.approx(best)
         assert best >= tree.values(policies, gamma)[agent]
+
+
+def test_games_without_chance_refuse_what_they_cannot_say() -> None:
+    budgets = stocks = np.array([0.0, 1.0])
+    risky = replace(LITTLE, world=replace(LITTLE.world, technology_spread=0.1))
+    boosted = replace(LITTLE, world=replace(LITTLE.world, should_boost_firm_reward=True))
+    for build, message in (
+        (lambda: exact.grid_game(risky, budgets, stocks), "technology_spread must be 0 .* got 0.1"),
+        (lambda: exact.reachable_tree(risky, {}, 1), "technology_spread must be 0 .* got 0.1"),
+        (lambda: exact.grid_game(boosted, budgets, stocks), "should_boost_firm_reward must be off"),
+        (lambda: exact.reachable_tree(LITTLE, {"shock": np.ones(1), "moon": 1}, 1), "start has moon, shock;"),
+        (lambda: exact.reachable_tree(LITTLE, {"stock": np.ones(2)}, 1), r"start\['stock'\] must have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build()
 
 
 def test_what_the_last_step_is_good_for() -> None:

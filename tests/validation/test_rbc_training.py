@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,41 @@ import torch  # noqa: E402
 
 from pycrld_econ.validation.backend import kernel_ptx  # noqa: E402
 from pycrld_econ.validation.experiments import (  # noqa: E402
+    checkpoints,
     commands,
     loop,
     rbc,
     rbc_best_response,
     rbc_curriculum,
+    rbc_figures,
     rbc_files,
 )
 from pycrld_econ.validation.experiments.config import load, read_mapping  # noqa: E402
 from pycrld_econ.validation.experiments.rbc import RBCConfig, RBCTrainer, Train  # noqa: E402
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_curriculum import Curriculum  # noqa: E402
+from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses  # noqa: E402
 from pycrld_econ.validation.experiments.rbc_original import from_original, to_original  # noqa: E402
 from pycrld_econ.validation.learners import rbc_draw_rules  # noqa: E402
-from pycrld_econ.validation.learners.policy_gradient_networks import expand_digits  # noqa: E402
-from pycrld_econ.validation.learners.rbc_players import CounterDraws, Deviator, Players, features  # noqa: E402
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Grids, World, rules  # noqa: E402
+from pycrld_econ.validation.learners.policy_gradient_networks import (  # noqa: E402
+    HeadedPolicy,
+    PolicyShape,
+    expand_digits,
+)
+from pycrld_econ.validation.learners.rbc_players import (  # noqa: E402
+    CounterDraws,
+    Deviator,
+    Players,
+    draw,
+    features,
+)
+from pycrld_econ.validation.simulators.rbc import (  # noqa: E402
+    TYPES,
+    Economy,
+    EconomyConfig,
+    Grids,
+    World,
+    rules,
+)
 
 CONFIG = RBCConfig(
     1,
@@ -77,6 +98,23 @@ def test_masked_rows_are_never_played() -> None:
     menu = np.array(CONFIG.economy.grids.firm)[episode.actions["firm"][..., 0].numpy()]
     assert (menu[..., 0] == 1000).all() and (menu[..., 1] == 22).all()
     assert (episode.actions["government"] == 0).all()
+
+
+def test_rounding_never_plays_a_masked_last_row() -> None:
+    """Forty-one equal probabilities, rounded, end at the largest number that is drawn; the last row is closed."""
+    policy, most = HeadedPolicy(PolicyShape(1, 0, (42,), 2), 0), torch.full((1, 1, 1), 1 - 2.0**-24)
+    logits = torch.zeros(1, 1, 42)
+    logits[..., -1] = -1000.0
+    below = logits.softmax(-1)[..., :-1].cumsum(-1)
+    assert (below <= most).all()
+    assert draw(policy, logits, most).tolist() == [[[40]]]
+    assert draw(policy, torch.zeros(1, 1, 42), most).tolist() == [[[41]]]
+    some = torch.rand((50, 1, 1), generator=torch.Generator().manual_seed(0))
+    rows = draw(policy, logits.expand(50, 1, 42), some)
+    assert torch.equal(rows, (some >= below).sum(-1, keepdim=True))  # others are as they were
+    counted = np.zeros((1, 1, 9))
+    counted[..., 1:] = -1000.0
+    assert rbc_draw_rules.choice(counted, 0, 0, 0, 9, 1.0) == 0  # more than any number that is drawn
 
 
 def test_types_learn_when_it_is_their_time() -> None:
@@ -229,6 +267,41 @@ def test_an_absent_gpu_is_named(
     assert not list(tmp_path.iterdir())
 
 
+def test_entropy_counts_in_full_before_its_type_learns() -> None:
+    plan = Curriculum(government_training_start=60_000, entropy_length=30)
+    found = [plan.entropy_coefficient(e, "government") for e in (0, 60_000, 60_030)]
+    assert found == pytest.approx([1.0, 1.0, np.exp(-1)])
+
+
+def test_menus_with_nothing_open_are_refused() -> None:
+    """Where every row is closed the closed ones would be played."""
+    grids = replace(CONFIG.economy.grids, firm=((500.0, 22.0, 0.1), (1500.0, 22.0, 0.1)))
+    with pytest.raises(ValueError, match=r"start_price and start_wage must be a row .* got \(1000, 22\)"):
+        replace(CONFIG, economy=replace(CONFIG.economy, grids=grids))
+    taxed = replace(CONFIG.economy.grids, government=((0.2, 0.0),))
+    with pytest.raises(ValueError, match=r"government must have the row \(0, 0\) on its menu"):
+        replace(CONFIG, economy=replace(CONFIG.economy, grids=taxed))
+    free = replace(CONFIG.curriculum, firm_opening=0, government_default_action=0)
+    replace(CONFIG, economy=replace(CONFIG.economy, grids=replace(taxed, firm=grids.firm)), curriculum=free)
+
+
+def test_learning_that_diverges_stops_before_a_checkpoint(tmp_path: Path) -> None:
+    class Diverging(RBCTrainer):
+        def advance(self):
+            if self.done == 1:
+                with torch.no_grad():
+                    self.players.policies["firm"].fc4.bias.fill_(float("nan"))
+            return super().advance()
+
+    with pytest.raises(FloatingPointError, match="the loss of firm in episode 1 is nan"):
+        loop.train(Diverging(CONFIG, folder=tmp_path), tmp_path, CONFIG, checkpoint_every=1)
+    [kept] = checkpoints.checkpoints(tmp_path / loop.STATES)
+    _, state = checkpoints.latest(tmp_path / loop.STATES)
+    assert state["done"] == 1 and all(
+        torch.isfinite(value).all() for policy in state["policies"].values() for value in policy.values()
+    ), kept
+
+
 def test_penalties_grow_with_debts() -> None:
     budgets = np.array([[-200.0, 50.0], [0.0, -100.0]])
     found = rbc_curriculum.penalised(np.zeros((2, 3, 2)), budgets, 2.0, 100.0)
@@ -263,6 +336,46 @@ def test_files_have_the_published_shapes(tmp_path: Path) -> None:
     assert not (tmp_path / rbc.ORIGINAL).exists()  # networks of eight units were not published
     with pytest.raises(ValueError, match="no words for this run: train.hidden"):
         to_original(CONFIG)
+
+
+def test_files_that_a_killed_run_did_not_write_come_later(tmp_path: Path) -> None:
+    """Menus and the published configuration are three files, and a run may be killed after any of them."""
+    config = replace(CONFIG, train=replace(CONFIG.train, hidden=128, num_episodes=1))
+    names = ("action_arrays.npz", "action_arrays.pickle", rbc.ORIGINAL)
+    RBCTrainer(config, folder=tmp_path).advance()
+    whole = {name: (tmp_path / name).read_bytes() for name in names}
+    for name in names:
+        (tmp_path / name).unlink()
+        RBCTrainer(config, folder=tmp_path).advance()
+        assert (tmp_path / name).read_bytes() == whole[name]
+
+
+def test_files_that_are_no_episodes_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "episode_0_firm.npz"
+    path.write_text("episode")
+    with pytest.raises(ValueError, match="episode_0_firm.npz cannot be read"):
+        rbc_files.load_episode(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match="episode_0_firm.npz cannot be read: it holds one array"):
+        rbc_files.load_episode(path)
+    with pytest.raises(FileNotFoundError):
+        rbc_files.load_episode(tmp_path / "absent.npz")
+
+
+def test_checkpoints_are_listed_by_number(tmp_path: Path) -> None:
+    players = Players(CONFIG.economy, 10, 8, seed=0)
+    for episode in (1000, 200, 0):
+        rbc_files.save_models(tmp_path, episode, players)
+    with pytest.raises(ValueError, match="episodes with policies: 0, 200, 1000, latest"):
+        rbc_files.load_models(tmp_path, "7", players)
+
+
+def test_learners_know_no_experiments() -> None:
+    """Experiments use simulators and learners, not the other way round."""
+    root = Path(rbc.__file__).parents[1]
+    for path in [*root.glob("learners/**/*.py"), *root.glob("simulators/**/*.py")]:
+        assert "validation.experiments" not in path.read_text(), path
 
 
 def test_runs_say_what_they_are_in_the_published_form(tmp_path: Path) -> None:
@@ -340,6 +453,7 @@ def test_the_commands(
     assert commands.evaluate(["run"]) == 0
     assert "consumer_reward" in capsys.readouterr().out
     assert commands.report(["rbc", "run", "--out", "figures"]) == 0
+    assert {f"{kind}_reward" for kind in TYPES} <= {name for name, _ in rbc_figures.PANELS}
     assert (tmp_path / "figures" / "training_curves.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -347,6 +461,12 @@ def test_the_commands(
     ("seed: 1\ntrain: {lr: fast}", "train.lr must be float, got 'fast'"),
     ("seed: 1\ntrain: {learning_rate: 0.1}", "unknown key learning_rate"),
     ("seed: 1\neconomy: {num_consumers: 0}", "num_consumers must be at least 1, got 0"),
+    ("seed: 1\ntrain: {government_lr_multiple: 0}", "government_lr_multiple must be > 0 and finite, got 0"),
+    ("seed: 1\ntrain: {lr: 0}", "lr must be > 0 and finite, got 0"),
+    ("seed: 1\ntrain: {consumer_penalty_scale: 0}", "consumer_penalty_scale must be > 0 and finite, got 0"),
+    ("seed: 1\ntrain: {firm_noponzi_eta: .nan}", "firm_noponzi_eta must be at least 0 and finite, got nan"),
+    ("seed: 1\ntrain: {batch_size: 1}\neconomy: {world: {maxtime: 1}}", "batch_size * maxtime must be at least 2"),
+    ("seed: 1\ncurriculum: {start_price: .inf}", "start_price must be at least 0 and finite, got inf"),
     ("seed: 1\neconomy: {num_firms: 12}", "num_firms must be at most 10 with fixed_array, got 12"),
     ("seed: 1\ncurriculum: {train_firms_every: 0}", "train_firms_every must be at least 1, got 0"),
     ("seed: [1", "not valid YAML"),
@@ -411,7 +531,8 @@ LITTLE = EconomyConfig(
 
 def test_learned_responses_stay_below_exact_ones() -> None:
     """In an economy small enough to be a tree; the same policies give the same rewards, sampled and exact."""
-    config = replace(CONFIG, economy=LITTLE,
+    at_once = replace(CONFIG.curriculum, firm_opening=0, government_opening=0)
+    config = replace(CONFIG, economy=LITTLE, curriculum=at_once,
                      train=Train(batch_size=32, lr=0.05, entropy=0.0, consumer_reward_scale=1.0, hidden=8))  # fmt: skip
     players = Players(config.economy, 10, 8, seed=3)
     before, gain = rbc_best_response.exact_gains(players, 2)
@@ -450,6 +571,70 @@ def test_the_best_response_command(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         command([str(tmp_path / "nowhere"), "2"])
     assert "hparams.yaml" in capsys.readouterr().err
+
+
+def test_old_responses_stay_until_new_ones_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mistakes are found before any learning, and an interruption changes nothing in the run."""
+    loop.train(RBCTrainer(CONFIG, folder=tmp_path), tmp_path, CONFIG)
+    respond = partial(rbc_best_response.responses, tmp_path, "latest", ["consumer", "firm"], 1)
+    respond(save_every=1)
+    old = {path: path.stat().st_mtime_ns for path in tmp_path.glob("br*/**/*")}
+    learned, learn = [], rbc_best_response.Responder.learn
+
+    def counted(self, keep_states=False):
+        if learned.append(self.kind) or len(learned) == 2:
+            raise KeyboardInterrupt
+        return learn(self, keep_states)
+
+    monkeypatch.setattr(rbc_best_response.Responder, "learn", counted)
+    everything = {path for path in tmp_path.rglob("*")}
+    with pytest.raises(KeyboardInterrupt):
+        respond(save_every=1)
+    assert learned == ["consumer", "firm"]
+    assert {path for path in tmp_path.rglob("*")} == everything
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("br*/**/*")} == old
+    metrics = tmp_path / loop.METRICS
+    metrics.write_text(metrics.read_text().replace("firm_reward", "reward"))
+    for wrong, message in (
+        ({"save_every": 0}, "save_every must be at least 1"),
+        ({"agents": [9]}, "agents must be in"),
+        ({}, "metrics.csv has no firm_reward"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            respond(**wrong)
+    assert len(learned) == 2 and {path for path in tmp_path.rglob("*")} == everything
+
+
+def test_responses_draw_as_the_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With frozen numbers firms act by one of them in all steps, learning, measured and in the checkpoints' game."""
+    config = replace(CONFIG, train=replace(CONFIG.train, compat_frozen_rng=True, num_episodes=1))
+    loop.train(RBCTrainer(config, folder=tmp_path), tmp_path, config)
+    given, play = [], Players.play
+
+    def watched(self, *arguments, **options):
+        given.append(options.get("frozen"))
+        return play(self, *arguments, **options)
+
+    monkeypatch.setattr(Players, "play", watched)
+    rbc_best_response.responses(tmp_path, "latest", ["firm"], 1)
+    rbc_best_response.checkpoints_game(tmp_path, ["0"])
+    assert len(given) == 6 and all(numbers["firm"].shape[1:] == (2, 1) for numbers in given)
+    given.clear()
+    rbc_best_response.measured(CONFIG, Players(CONFIG.economy, 10, 8, seed=0), "firm", 0)
+    assert given == [None]
+
+
+def test_the_largest_gain_has_an_interval_for_all_compared() -> None:
+    gains = [Gain("firm", 1.0, 1.1, 0.1 * k, 0.05, 1, agent=k) for k in range(5)]
+    low, high = gains[4].band()
+    assert (low, high) == pytest.approx((0.4 - 1.959964 * 0.05, 0.4 + 1.959964 * 0.05))
+    low, high = gains[4].band(5)
+    assert (low, high) == pytest.approx((0.4 - 2.575829 * 0.05, 0.4 + 2.575829 * 0.05))  # 99 %
+    told = Responses("7", gains, {"firm": 2.0}).epsilon()
+    assert "firm 0.4 [0.2712, 0.5288] (of firm 4, the most of 5, 20.00% of its range in training)" in told
+    assert "95 % intervals by Bonferroni" in told
 
 
 def test_damaged_runs_end_in_one_line_and_stay_as_they_are(

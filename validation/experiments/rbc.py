@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,7 @@ from pycrld_econ.validation.backend import torch_device
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import dump, layered, load, read_mapping
 from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES, Curriculum
+from pycrld_econ.validation.experiments.rbc_curriculum import Curriculum
 from pycrld_econ.validation.experiments.rbc_original import from_original, is_original, to_original
 from pycrld_econ.validation.experiments.registry import Experiment
 from pycrld_econ.validation.learners.policy_gradient import (
@@ -25,10 +26,11 @@ from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
     PolicyGradientSettings,
     Samples,
+    check_finite,
     discounted_returns,
 )
 from pycrld_econ.validation.learners.rbc_players import CounterDraws, Episode, Players
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig
+from pycrld_econ.validation.simulators.rbc import TYPES, Economy, EconomyConfig
 
 CONFIGURATIONS = Path(__file__).with_name("rbc.yaml")
 SIZES = ("small", "published")
@@ -51,7 +53,7 @@ class Train:
     lr, gamma, entropy, value_loss_weight, clip_grad_norm
         As in `PolicyGradientSettings`.
     consumer_lr_multiple, firm_lr_multiple, government_lr_multiple : float
-        Factors of `lr`.
+        Factors of `lr`, > 0. Who shall not learn has a default action, or an empty training list.
     use_ppo, ppo_num_updates, ppo_clip_param
         PPO or policy gradient, steps on one episode, epsilon.
     consumer_reward_scale, firm_reward_scale, government_reward_scale : float
@@ -116,11 +118,22 @@ class Train:
         for name in ("save_dense_every", "save_model_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        positive = [f"{kind}_{name}" for kind in TYPES for name in ("lr_multiple", "reward_scale")]
+        positive += [
+            "lr",
+            "consumer_penalty_scale",
+            "firm_penalty_scale",
+            "ppo_num_updates",
+            "ppo_clip_param",
+        ]
+        for name in positive:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)!r}")
+        growing = [f"{kind}_noponzi_{name}" for kind in TYPES[:2] for name in ("start", "eta")]
+        for name in (*growing, "entropy", "value_loss_weight", "firm_reward_for_government_factor"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)!r}")
         for kind in TYPES:
-            if not getattr(self, f"{kind}_reward_scale") > 0:
-                raise ValueError(
-                    f"{kind}_reward_scale must be > 0, got {getattr(self, f'{kind}_reward_scale')!r}"
-                )
             self.settings(kind)
 
     def settings(self, kind: str) -> PolicyGradientSettings:
@@ -163,6 +176,11 @@ class RBCConfig:
         if not 0 <= self.seed < 2**62:
             raise ValueError(f"seed must be in [0, 2**62), got {self.seed}")
         menus = {"firm": self.economy.grids.firm, "government": self.economy.grids.government}
+        if self.train.batch_size * self.economy.world.maxtime < 2:
+            raise ValueError(
+                "batch_size * maxtime must be at least 2: advantages of one sample have no spread"
+            )
+        self.curriculum.check_menus(np.array(menus["firm"]), np.array(menus["government"]))
         for kind, row in self.curriculum.defaults().items():
             if row >= len(menus[kind]):
                 raise ValueError(f"{kind}_default_action must be in 0 ... {len(menus[kind]) - 1}, got {row}")
@@ -173,6 +191,15 @@ def players_of(config: RBCConfig, seed: int = 0) -> Players:
     train = config.train
     sizes = (train.digit_representation_size, train.hidden)
     return Players(config.economy, *sizes, seed, config.curriculum.defaults())
+
+
+def frozen_numbers(config: RBCConfig, n_envs: int, seed: int) -> dict[str, Tensor] | None:
+    """What firms and the government act by in all steps, (n_envs, n, 1) each; None without `compat_frozen_rng`."""
+    if not config.train.compat_frozen_rng:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"firm": config.economy.num_firms, "government": 1}
+    return {kind: torch.rand((n_envs, size, 1), generator=generator) for kind, size in sizes.items()}
 
 
 @cache
@@ -219,12 +246,8 @@ class RBCTrainer:
         counted = train.counter_draws or device == "cuda"
         self.draws = CounterDraws(config.seed, train.compat_frozen_rng) if counted else self.generator
         self.coefficients = {"consumer": train.consumer_noponzi_start, "firm": train.firm_noponzi_start}
-        self.frozen = self._frozen() if train.compat_frozen_rng else None
-
-    def _frozen(self) -> dict[str, Tensor]:
-        n, g = self.config.train.batch_size, torch.Generator().manual_seed(self.config.seed + 1)
-        sizes = {"firm": self.config.economy.num_firms, "government": 1}
-        return {kind: torch.rand((n, size, 1), generator=g) for kind, size in sizes.items()}
+        self.described = False  # whether menus and the like are in the folder
+        self.frozen = frozen_numbers(config, train.batch_size, config.seed + 1)
 
     @property
     def total(self) -> int:
@@ -281,10 +304,16 @@ class RBCTrainer:
                 rbc_files.save_episode(self.folder, name, self.config.economy, episode)
         if self._due(self.config.train.save_model_every):
             rbc_files.save_models(self.folder, self.done, self.players)
-        if not (self.folder / "action_arrays.npz").exists():
-            rbc_files.save_menus(self.folder, self.config.economy)
+        if not self.described:
+            self._describe(self.folder)
+            self.described = True
+
+    def _describe(self, folder: Path) -> None:
+        """Write menus and the published configuration, each if it is missing: a run may have been killed between."""
+        rbc_files.save_menus(folder, self.config.economy)
+        if not (folder / ORIGINAL).exists():
             with contextlib.suppress(ValueError):  # what the published form has no words for has no such file
-                dump(to_original(self.config), self.folder / ORIGINAL)
+                dump(to_original(self.config), folder / ORIGINAL)
 
     def _learn(self, kind: str, episode: Episode, mask: Tensor | None) -> None:
         train = self.config.train
@@ -299,7 +328,7 @@ class RBCTrainer:
             mask,
         )
         weight = train.entropy * self.config.curriculum.entropy_coefficient(self.done, kind)
-        self.learners[kind].update(samples, weight)
+        check_finite(self.learners[kind].update(samples, weight), kind, self.done)
         if kind in self.coefficients and self.done % train.lagr_num_steps == 0:
             self.coefficients[kind] = rbc_curriculum.next_coefficient(
                 self.coefficients[kind],

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,20 +27,21 @@ from pycrld_econ.validation.bridge.checkpoints_game import EmpiricalGame, empiri
 from pycrld_econ.validation.experiments import rbc_curriculum, rbc_files
 from pycrld_econ.validation.experiments.config import load, write_atomically
 from pycrld_econ.validation.experiments.loop import HPARAMS
-from pycrld_econ.validation.experiments.rbc import RBCConfig, players_of
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.experiments.rbc import RBCConfig, frozen_numbers, players_of
 from pycrld_econ.validation.experiments.rbc_gains import Gain, Responses, table, training_ranges
 from pycrld_econ.validation.learners.policy_gradient import (
     PolicyGradientLearner,
     Samples,
+    check_finite,
     discounted_returns,
 )
 from pycrld_econ.validation.learners.rbc_players import Deviator, Episode, Players, features
-from pycrld_econ.validation.simulators.rbc import Economy
+from pycrld_econ.validation.simulators.rbc import TYPES, Economy
 from pycrld_econ.validation.simulators.rbc.exact import Tree, economy_at, reachable_tree
 
 ENTROPY = 0.1  # of the weight in training
 FRESH = 256  # environments of a measurement, at least
+FROZEN = 1_000_000  # added to seeds, of the numbers that a run with compat_frozen_rng acts by
 
 
 def rewards_of(config: RBCConfig, episode: Episode) -> dict[str, np.ndarray]:
@@ -58,12 +60,26 @@ def measured(
     deviator: Deviator | None = None,
     n_envs: int | None = None,
 ) -> np.ndarray:
-    """Mean reward of a type, or of the one who deviates, in each environment, with the random numbers of `seed`."""
+    """Mean reward of a type, or of the one who deviates, in each environment, with the random numbers of `seed`.
+
+    If the run has `compat_frozen_rng`, firms and the government act here too by one number each in all steps.
+    """
     economy = Economy(config.economy, n_envs or config.train.batch_size, seed)
     economy.reset()
     generator = torch.Generator().manual_seed(seed)
-    rewards = rewards_of(config, players.play(economy, generator, deviator=deviator))[kind]
+    frozen = frozen_numbers(config, economy.n_envs, seed + FROZEN)
+    rewards = rewards_of(config, players.play(economy, generator, frozen=frozen, deviator=deviator))[kind]
     return rewards.mean((1, 2)) if deviator is None else rewards[:, :, deviator.agent].mean(1)
+
+
+def check_kind(players: Players, kind: str) -> None:
+    """ValueError if there is no such type, or if it has no policy that could learn."""
+    if kind not in TYPES:
+        raise ValueError(f"agent type must be one of {', '.join(TYPES)}, got {kind!r}")
+    if kind in players.defaults:
+        raise ValueError(
+            f"agent type must be one that has a policy, got {kind!r}, which plays one action always"
+        )
 
 
 class Responder:
@@ -72,7 +88,8 @@ class Responder:
     Parameters
     ----------
     config : RBCConfig
-        Of the run; learning is by policy gradient with its `lr` and a tenth of its entropy.
+        Of the run; learning is by policy gradient with its `lr` and a tenth of its entropy. Numbers are drawn as there
+        (`compat_frozen_rng`).
     players : Players
         The trained policies; that of `kind` is changed if the whole type learns.
     kind : str
@@ -86,12 +103,7 @@ class Responder:
     def __init__(
         self, config: RBCConfig, players: Players, kind: str, agent: int | None = None, seed: int = 0
     ) -> None:
-        if kind not in TYPES:
-            raise ValueError(f"agent type must be one of {', '.join(TYPES)}, got {kind!r}")
-        if kind in players.defaults:
-            raise ValueError(
-                f"agent type must be one that has a policy, got {kind!r}, which plays one action always"
-            )
+        check_kind(players, kind)
         size = sizes(config)[kind]
         if agent is not None and not 0 <= agent < size:
             raise ValueError(f"agent must be in 0 ... {size - 1} for {kind}, got {agent}")
@@ -103,14 +115,21 @@ class Responder:
         self.learner = PolicyGradientLearner(self.policy, settings)
         self.economy = Economy(config.economy, train.batch_size, seed)
         self.generator = torch.Generator().manual_seed(seed + 1)
+        self.learned = 0  # episodes
+        self.frozen = frozen_numbers(config, train.batch_size, seed + 1 + FROZEN)
 
     def learn(self, keep_states: bool = False) -> Episode:
         """Play an episode and learn from it."""
         train = self.config.train
         self.economy.reset()
         episode = self.players.play(
-            self.economy, self.generator, keep_states=keep_states, deviator=self.deviator
+            self.economy,
+            self.generator,
+            frozen=self.frozen,
+            keep_states=keep_states,
+            deviator=self.deviator,
         )
+        self.learned += 1
         episode.rewards = rewards_of(self.config, episode)
         rewards = torch.from_numpy(np.asarray(episode.rewards[self.kind], dtype=np.float32))
         scaled = rewards / getattr(train, f"{self.kind}_reward_scale")
@@ -119,7 +138,8 @@ class Responder:
         if self.agent is not None:
             own = tuple(part[:, :, self.agent : self.agent + 1] for part in own)  # type: ignore[assignment]
         parts = (part.flatten(0, 1) for part in (episode.public, *own))
-        self.learner.update(Samples(*parts), ENTROPY * train.entropy)
+        reports = self.learner.update(Samples(*parts), ENTROPY * train.entropy)
+        check_finite(reports, f"the response of {self.kind}", self.learned)
         return episode
 
     def copied(self) -> dict[str, Tensor]:
@@ -240,26 +260,61 @@ def responses(
     agents : sequence of int or `all`
         Agents of these types that respond alone besides.
     save_every : int, optional
-        Keep the first repetition of whole types in `brTYPE/`, an episode each so many. What is there is replaced.
+        Keep the first repetition of whole types in `brTYPE/`, an episode each so many. What is there is replaced when
+        all have learned; until then, and if anything is raised, it stays.
+
+    Raises
+    ------
+    ValueError
+        If a type, an agent or the checkpoint is none of the run's, or its metrics cannot be read; before any learning.
     """
+    if min(episodes, repeats, 1 if save_every is None else save_every) < 1:
+        raise ValueError(
+            f"episodes, repeats and save_every must be at least 1, got {episodes}, {repeats}, {save_every}"
+        )
     config = load(RBCConfig, run / HPARAMS)
+    players = loaded(run, config, episode)
+    for kind in kinds:
+        check_kind(players, kind)
     learners: list[tuple[str, int | None]] = [(kind, None) for kind in kinds]
     learners += deviators(config, kinds, agents)
-    found = []
-    for kind, agent in learners:
-        for repeat in range(repeats):
-            folder = None
-            if save_every is not None and agent is None and repeat == 0:
-                folder = run / f"br{kind}"
-                shutil.rmtree(folder, ignore_errors=True)
-            players = loaded(run, config, episode)
-            seed, every = 1000 * repeat, save_every or 100
-            found.append(
-                best_response(
-                    config, players, kind, episodes, seed=seed, agent=agent, folder=folder, save_every=every
+    ranges, found, every = training_ranges(run), [], save_every or 100
+    with replacing(run, [f"br{kind}" for kind in kinds] if save_every else []) as folders:
+        for kind, agent in learners:
+            for repeat in range(repeats):
+                folder = folders.get(f"br{kind}") if agent is None and repeat == 0 else None
+                players = loaded(run, config, episode)
+                found.append(
+                    best_response(
+                        config,
+                        players,
+                        kind,
+                        episodes,
+                        seed=1000 * repeat,
+                        agent=agent,
+                        folder=folder,
+                        save_every=every,
+                    )
                 )
-            )
-    return Responses(episode, found, training_ranges(run))
+    return Responses(episode, found, ranges)
+
+
+@contextmanager
+def replacing(run: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
+    """Folders to write to, by name; at the end of the block they replace those of these names in the run.
+
+    If the block raises anything, Ctrl-C included, the run is as it was.
+    """
+    if not names:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(dir=run, prefix=".responses-") as room:
+        places = {name: Path(room) / name for name in names}
+        yield places
+        for name, place in places.items():
+            if (run / name).exists():
+                (run / name).rename(Path(room) / f"old-{name}")
+            place.rename(run / name)
 
 
 def loaded(run: Path, config: RBCConfig, episode: str) -> Players:
@@ -284,6 +339,8 @@ def checkpoints_game(
         All combinations are played with the same random numbers.
     n_envs : int, optional
         Economies for each combination. Default: as many as the run has.
+
+    If the run has `compat_frozen_rng`, firms and the government act by one number each here too.
     """
     config = load(RBCConfig, run / HPARAMS)
     at = {name: loaded(run, config, name) for name in episodes}
@@ -294,7 +351,9 @@ def checkpoints_game(
             players.policies[kind] = at[name].policies[kind]
         economy = Economy(config.economy, n_envs or config.train.batch_size, seed)
         economy.reset()
-        rewards = rewards_of(config, players.play(economy, torch.Generator().manual_seed(seed)))
+        frozen = frozen_numbers(config, economy.n_envs, seed + FROZEN)
+        generator = torch.Generator().manual_seed(seed)
+        rewards = rewards_of(config, players.play(economy, generator, frozen=frozen))
         return {kind: rewards[kind].mean((1, 2)) for kind in TYPES}
 
     return empirical_game({kind: list(episodes) for kind in TYPES}, play)
@@ -324,6 +383,9 @@ def tree_policies(players: Players, tree: Tree) -> list[list[np.ndarray]]:
 
 def exact_gains(players: Players, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """What a best response brings each agent, exactly, in an economy small enough to be a tree.
+
+    The government counts consumers' rewards only, whatever a run's `government_counts_firm_reward` says; all draw anew
+    in each step, whatever `compat_frozen_rng` says.
 
     Parameters
     ----------
@@ -387,6 +449,7 @@ def _respond(run: Path, given: argparse.Namespace) -> None:
     ):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    training_ranges(run)
     for name in given.ep_strs:  # before hours of work, not after
         loaded(run, config, name)
     found = []

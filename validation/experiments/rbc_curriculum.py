@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TYPES = ("consumer", "firm", "government")
 CLOSED = -1000.0  # added to the logits of rows that are not open, once for the price and once for the wage
 
 
@@ -41,7 +40,7 @@ class Curriculum:
     theta_length : int
         Disutility of labour is multiplied with 1 - exp(-episode / length); 0: by 1.
     entropy_length, entropy_floor : int, float
-        Entropy weights are multiplied with max(exp(-(episode - start) / length), floor); 0: by 1.
+        Entropy weights are multiplied with max(exp(-n / length), floor) n episodes after the start; 0: by 1.
     """
 
     consumer_training_start: int = 0
@@ -74,8 +73,8 @@ class Curriculum:
                     raise ValueError(
                         f"{name} must have pairs (first, end) with 0 <= first < end, got {value}"
                     )
-            elif value is not None and not value >= 0:
-                raise ValueError(f"{name} must be at least 0, got {value!r}")
+            elif value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
         for name in ("train_consumers_every", "train_firms_every", "train_government_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -107,10 +106,11 @@ class Curriculum:
         return 1 - math.exp(-episode / self.theta_length) if self.theta_length else 1.0
 
     def entropy_coefficient(self, episode: int, kind: str) -> float:
-        """Factor of a type's entropy weight."""
+        """Factor of a type's entropy weight; 1 before it begins to learn."""
         if not self.entropy_length:
             return 1.0
-        return max(math.exp(-(episode - self.start(kind)) / self.entropy_length), self.entropy_floor)
+        learned = max(episode - self.start(kind), 0)
+        return max(math.exp(-learned / self.entropy_length), self.entropy_floor)
 
     def firm_mask(self, episode: int, menu: np.ndarray) -> np.ndarray:
         """What is added to firms' logits, for a menu (n, 3) of price, wage, share invested."""
@@ -131,6 +131,22 @@ class Curriculum:
             return np.zeros(len(menu), dtype=np.float32)
         share = max(episode - self.government_begin_anneal_action, 0) / self.government_opening
         return np.where((menu > share + 1e-6).any(1), CLOSED, 0.0).astype(np.float32)
+
+    def check_menus(self, firm: np.ndarray, government: np.ndarray) -> None:
+        """ValueError if a type that is free to choose finds no row open when the first episode begins.
+
+        Parameters
+        ----------
+        firm, government : (n, 3) array, (n, 2) array
+            Menus. What is open only grows, so a row that is open at first is open always.
+        """
+        first = f"({self.start_price:g}, {self.start_wage:g})"
+        if "firm" not in self.defaults() and not (self.firm_mask(0, firm) == 0).any():
+            raise ValueError(
+                f"start_price and start_wage must be a row of the firms' menu if firm_opening > 0, got {first}"
+            )
+        if "government" not in self.defaults() and not (self.government_mask(0, government) == 0).any():
+            raise ValueError("government must have the row (0, 0) on its menu if government_opening > 0")
 
 
 def _slack(start: float) -> float:

@@ -14,6 +14,7 @@ from pycrld_econ.validation.experiments.loop import HPARAMS, read_metrics
 PANELS = (
     ("consumer_reward", "consumer reward per step"),
     ("firm_reward", "firm reward per step"),
+    ("government_reward", "government reward per step"),
     ("price", "posted price"),
     ("wage", "posted wage"),
     ("hours", "hours of work"),
@@ -44,8 +45,8 @@ def training_curves(folders: Sequence[Path], out: Path) -> list[Path]:
     from pycrld_econ.validation.experiments.rbc import RBCConfig
 
     with style():
-        figure = Figure(figsize=(10.4, 4.6), layout="constrained")
-        axes = figure.subplots(2, 4, sharex=True)
+        figure = Figure(figsize=(10.4, 6.6), layout="constrained")
+        axes = figure.subplots(3, 3, sharex=True)
         for k, folder in enumerate(folders):
             plan = load(RBCConfig, folder / HPARAMS).curriculum
             metrics = read_metrics(folder)
@@ -59,7 +60,7 @@ def training_curves(folders: Sequence[Path], out: Path) -> list[Path]:
                     for start in (plan.firm_training_start, plan.government_training_start):
                         if 0 < start < metrics["update"][-1]:
                             ax.axvline(start, color=FAINT, linestyle=":", zorder=0)
-        for ax in axes[1]:
+        for ax in axes[-1]:
             ax.set_xlabel("episode")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from pycrld_econ.validation.experiments.config import write_atomically
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
 from pycrld_econ.validation.learners.rbc_players import Episode, Players
-from pycrld_econ.validation.simulators.rbc import EconomyConfig
+from pycrld_econ.validation.simulators.rbc import TYPES, EconomyConfig
 
 MODELS = "saved_models"
 
@@ -32,12 +31,18 @@ def menus(config: EconomyConfig) -> dict[str, np.ndarray]:
 
 
 def save_menus(folder: Path, config: EconomyConfig) -> None:
-    """Write `action_arrays.npz`, and the published pickle of the same for programs that read it; we never do."""
+    """Write `action_arrays.npz`, and the published pickle of the same for programs that read it; we never do.
+
+    A file that is there stays as it is.
+    """
     arrays = menus(config)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomically(folder / "action_arrays.npz", buffer.getvalue())
-    write_atomically(folder / "action_arrays.pickle", pickle.dumps(arrays, protocol=4))
+    contents = {"npz": buffer.getvalue(), "pickle": pickle.dumps(arrays, protocol=4)}
+    for ending, content in contents.items():
+        path = folder / f"action_arrays.{ending}"
+        if not path.exists():
+            write_atomically(path, content)
 
 
 def save_episode(folder: Path, name: str, config: EconomyConfig, episode: Episode) -> list[Path]:
@@ -83,7 +88,15 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
         If the file is cut off, has other contents, or arrays that disagree; its name is in the message.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise ValueError(f"{path} cannot be read: it holds one array, not those of an episode")
+    try:
+        with loaded as data:
             missing = [key for key in KEYS if key not in data]
             if missing:
                 raise ValueError(f"{path} has no {', '.join(missing)}")
@@ -100,8 +113,6 @@ def load_episode(path: str | Path) -> dict[str, np.ndarray]:
                 found["aux_array"] = np.zeros(0, dtype=np.float32)
             return found
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
@@ -136,9 +147,15 @@ def load_models(folder: Path, episode: str, players: Players) -> None:
     for kind, policy in players.learning().items():
         path = folder / MODELS / f"{kind}_policy_{episode}.pt"
         if not path.exists():
-            there = sorted(p.stem.rsplit("_", 1)[1] for p in (folder / MODELS).glob(f"{kind}_policy_*.pt"))
+            names = (p.stem.rsplit("_", 1)[1] for p in (folder / MODELS).glob(f"{kind}_policy_*.pt"))
+            there = sorted(names, key=by_number)
             raise ValueError(f"{path} does not exist; episodes with policies: {', '.join(there) or 'none'}")
         policy.load_parameters(read_model(path), str(path))
+
+
+def by_number(episode: str) -> tuple[bool, int, str]:
+    """Key that sorts episodes by number, and words such as `latest` after them."""
+    return (False, int(episode), "") if episode.isdecimal() else (True, 0, episode)
 
 
 def read_model(path: Path) -> dict[str, Tensor]:

@@ -7,13 +7,14 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
-from pycrld_econ.validation.experiments.loop import read_metrics
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
+from pycrld_econ.validation.experiments.loop import METRICS, read_metrics
+from pycrld_econ.validation.simulators.rbc import TYPES
 
-BAND = 1.96  # standard errors
+LEVEL = 0.95  # of confidence intervals
 BLOCKS = 20  # of a run, for the range of a reward over training
 
 
@@ -49,9 +50,17 @@ class Gain:
         """Type, and number of the agent if it is one."""
         return self.kind if self.agent is None else f"{self.kind} {self.agent}"
 
-    def band(self) -> tuple[float, float]:
-        """Ends of the 95 % confidence interval of the gain."""
-        return self.gain - BAND * self.error, self.gain + BAND * self.error
+    def band(self, compared: int = 1) -> tuple[float, float]:
+        """Ends of the 95 % confidence interval of the gain.
+
+        Parameters
+        ----------
+        compared : int
+            Gains that are looked at together, as when the largest of them is reported: by Bonferroni, the intervals of
+            all of them hold at once with 95 %, however they depend on each other. 1: this one alone.
+        """
+        reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / (2 * compared)) * self.error
+        return self.gain - reach, self.gain + reach
 
     def __str__(self) -> str:
         """One line."""
@@ -81,18 +90,24 @@ class Responses:
     ranges: dict[str, float]
 
     def epsilon(self) -> str:
-        """The equilibrium that the policies are, as far as these responses show."""
+        """The equilibrium that the policies are, as far as these responses show.
+
+        Of each type the largest gain is told, of the whole type or an agent of it, in any repetition. Agents share
+        random numbers, and the largest of several flatters itself: its interval is by Bonferroni over all compared.
+        """
         parts = []
         for kind in TYPES:
             own = [gain for gain in self.gains if gain.kind == kind]
             if own:
                 most = max(own, key=lambda gain: gain.gain)
-                low, high = (max(end, 0.0) for end in most.band())
+                low, high = (max(end, 0.0) for end in most.band(len(own)))
                 value = max(most.gain, 0.0)
                 moved = self.ranges.get(kind, float("nan"))
                 share = f", {value / moved:.2%} of its range in training" if moved > 0 else ""
-                parts.append(f"{kind} {value:.4g} [{low:.4g}, {high:.4g}] (of {most.who}{share})")
-        return f"epsilon of the equilibrium is at least (reward per agent and step): {'; '.join(parts)}"
+                chosen = f"of {most.who}" + (f", the most of {len(own)}" if len(own) > 1 else "")
+                parts.append(f"{kind} {value:.4g} [{low:.4g}, {high:.4g}] ({chosen}{share})")
+        unit = "reward per agent and step; 95 % intervals by Bonferroni over those compared"
+        return f"epsilon of the equilibrium is at least ({unit}): {'; '.join(parts)}"
 
     def rows(self) -> Iterator[list[object]]:
         """Rows of the table that goes into the run."""
@@ -129,10 +144,21 @@ def table(found: Sequence[Responses]) -> str:
 
 
 def training_ranges(run: Path) -> dict[str, float]:
-    """How far each type's mean reward moved over a run; empty if the run has no metrics."""
+    """How far each type's mean reward moved over a run; empty if the run has no metrics.
+
+    Raises
+    ------
+    ValueError
+        If the metrics cannot be read, or are not those of such a run.
+    """
     try:
         metrics = read_metrics(run)
     except FileNotFoundError:
+        return {}
+    missing = [f"{kind}_reward" for kind in TYPES if f"{kind}_reward" not in metrics]
+    if missing:
+        raise ValueError(f"{run / METRICS} has no {', '.join(missing)}")
+    if not metrics["update"]:
         return {}
     found = {}
     for kind in TYPES:

@@ -11,10 +11,9 @@ from dataclasses import fields
 from typing import Any
 
 from pycrld_econ.validation.experiments.config import as_mapping, differences, load
-from pycrld_econ.validation.simulators.rbc.config import World
+from pycrld_econ.validation.simulators.rbc.config import TYPES, World
 
 PARTS = ("agents", "world", "train")
-TYPES = ("consumer", "firm", "government")
 MENUS = {  # what the menus of our economy come to, by the published names
     "consumer_num_consume_actions": 11,
     "consumer_num_work_actions": 5,
@@ -47,6 +46,19 @@ TRAIN = {
     "value_loss_weight", "clip_grad_norm", "use_ppo", "ppo_num_updates", "ppo_clip_param",
     "digit_representation_size", "lagr_num_steps",
 }  # fmt: skip
+# What absence means to the original. Other keys that are absent have our defaults, which its templates all share.
+ABSENT: dict[str, Any] = {
+    "clip_grad_norm": None,
+    **{f"{kind}_lr_multiple": 1.0 for kind in TYPES},
+    **{f"{kind}_noponzi_start": 0.0 for kind in TYPES[:2]},
+}
+# Without these it stops, or learns something else than our defaults, which are those of its sweep.
+REQUIRED = {
+    "agents": (*(f"{kind}_reward_scale" for kind in TYPES), "government_counts_firm_reward",
+               "firm_training_start", "government_training_start"),
+    "train": ("use_ppo", "batch_size", "num_episodes", "lr", "entropy"),
+}  # fmt: skip
+PPO = ("ppo_num_updates", "ppo_clip_param")
 BOOLEAN = {"use_importer", "government_counts_firm_reward", "should_boost_firm_reward", "use_ppo"}
 # Keys that only repeat sizes, or that the original does not read.
 REPEATED = {"num_governments", "should_boost_firm_reward", *MENUS}
@@ -80,7 +92,8 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The same run: seed, economy, train, curriculum. The seed is the hashed base seed, or else that of train.
+        The same run: seed, economy, train, curriculum. The seed is the hashed base seed, or else that of train. What
+        the mapping leaves out is what it is in the original: no clipping, the same learning rate for all types.
 
     Raises
     ------
@@ -95,8 +108,9 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{', '.join(sorted(unknown))} not known; allowed: {', '.join(PARTS)}, metadata")
     agents, world, train = (dict(mapping[part]) for part in PARTS)
     consumers, firms = _sizes(agents)
+    _check_required(agents, train)
     own = {key: _plain(key, agents.pop(key)) for key in sorted(LEARNING) if key in agents}
-    learning = own | {key: _plain(key, train.pop(key)) for key in sorted(TRAIN) if key in train}
+    learning = ABSENT | own | {key: _plain(key, train.pop(key)) for key in sorted(TRAIN) if key in train}
     economy = {"num_consumers": consumers, "num_firms": firms, "world": _world(world, train)}
     curriculum = _curriculum(agents)
     seed = train.pop("seed", None)  # the original writes both; what we write has no base seed
@@ -106,6 +120,21 @@ def from_original(mapping: Mapping[str, Any]) -> dict[str, Any]:
     if left:
         raise ValueError(f"{', '.join(sorted(left))} not known")
     return {"seed": seed, "economy": economy, "train": learning, "curriculum": curriculum}
+
+
+def _check_required(agents: Mapping[str, Any], train: Mapping[str, Any]) -> None:
+    wanted = {**REQUIRED, "train": REQUIRED["train"] + (PPO if train.get("use_ppo") else ())}
+    there = {"agents": agents, "train": train}
+    missing = [f"{part}.{key}" for part, keys in wanted.items() for key in keys if key not in there[part]]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+
+
+def _read(agents: Mapping[str, Any], key: str, field: str) -> float:
+    """A number of one of the dictionaries in the agents' dictionary."""
+    if field not in agents[key]:
+        raise ValueError(f"agents.{key}.{field} is missing")
+    return float(agents[key][field])
 
 
 def _taken(part: str, mapping: dict[str, Any], key: str) -> Any:
@@ -174,7 +203,7 @@ def _opening(agents: dict[str, Any], names: Mapping[str, float]) -> int:
         if annealing is None or not annealing.get("anneal_on", False):
             lengths.add(0)
         else:
-            step = float(annealing[field])
+            step = _read(agents, key, field)
             if not step > 0:
                 raise ValueError(f"agents.{name} must be > 0, got {step}")
             lengths.add(round(distance / step))
@@ -188,9 +217,8 @@ def _opening(agents: dict[str, Any], names: Mapping[str, float]) -> int:
 def _curriculum(agents: dict[str, Any]) -> dict[str, Any]:
     """The times at which menus open and types learn."""
     found: dict[str, Any] = {key: agents.pop(key) for key in sorted(CURRICULUM) if key in agents}
-    wages, prices = agents.get("firm_anneal_wages"), agents.get("firm_anneal_prices")
-    found["start_wage"] = float(wages["start"]) if wages else 22.0
-    found["start_price"] = float(prices["start"]) if prices else 1000.0
+    for name, key, default in (("wage", "firm_anneal_wages", 22.0), ("price", "firm_anneal_prices", 1000.0)):
+        found[f"start_{name}"] = _read(agents, key, "start") if agents.get(key) else default
     found["firm_opening"] = _opening(
         agents,
         {
@@ -201,6 +229,8 @@ def _curriculum(agents: dict[str, Any]) -> dict[str, Any]:
         },
     )
     found["government_opening"] = _opening(agents, {"government_anneal_taxes.increase_const": 1.0})
+    if found["government_opening"] and "government_begin_anneal_action" not in found:
+        raise ValueError("agents.government_begin_anneal_action is missing")
     found["theta_length"] = _length(agents, ["consumer_anneal_theta"])[0]
     entropies = [f"{kind}_anneal_entropy" for kind in ("consumer", "firm", "govt")]
     found["entropy_length"], found["entropy_floor"] = _length(agents, entropies)
@@ -221,7 +251,8 @@ def _length(agents: Mapping[str, Any], names: list[str]) -> tuple[int, float]:
     found = set()
     for name in names:
         annealing = agents.get(name) or {}
-        length = int(annealing["exp_decay_length_in_steps"]) if annealing.get("anneal_on", False) else 0
+        opens = annealing.get("anneal_on", False)
+        length = int(_read(agents, name, "exp_decay_length_in_steps")) if opens else 0
         found.add((length, float(annealing.get("coef_floor", 0.1))))
     if len(found) > 1:
         raise ValueError(

@@ -18,7 +18,8 @@ J. Schulman, F. Wolski, P. Dhariwal, A. Radford, O. Klimov, Proximal policy opti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -147,6 +148,24 @@ def discounted_returns(rewards: Tensor, gamma: float, compounding: bool = True) 
         returns[:, t] += gamma * later
         later = returns[:, t] if compounding else later + rewards[:, t]
     return returns
+
+
+def check_finite(reports: Sequence[UpdateReport], who: str, episode: int) -> None:
+    """FloatingPointError if a loss or a gradient is not finite: what it made of the policy must not be kept.
+
+    Parameters
+    ----------
+    reports : sequence of UpdateReport
+        Of the steps of one update.
+    who, episode : str, int
+        Whose, and when; for the message.
+    """
+    for report in reports:
+        if not (math.isfinite(report.loss) and math.isfinite(report.gradient_norm)):
+            raise FloatingPointError(
+                f"the loss of {who} in episode {episode} is {report.loss}, its gradient {report.gradient_norm}: "
+                "learning diverged; nothing of this episode is kept in a checkpoint"
+            )
 
 
 class PolicyGradientLearner:

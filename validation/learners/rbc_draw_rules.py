@@ -28,14 +28,20 @@ class Preferences(NamedTuple):
 
 
 def choice(logits: np.ndarray, e: int, agent: int, start: int, count: int, u: float) -> int:
-    """The first action of a head whose cumulative probability exceeds u; all in double precision."""
+    """The first action of a head whose cumulative probability exceeds u; all in double precision.
+
+    If rounding leaves none, the last action whose probability is not 0.
+    """
     most = float(logits[e, agent, start])
     for m in range(1, count):
         most = max(most, float(logits[e, agent, start + m]))
-    total = 0.0
+    total, chosen = 0.0, 0
     for m in range(count):
-        total += math.exp(float(logits[e, agent, start + m]) - most)
-    left, chosen = u * total, count - 1
+        weight = math.exp(float(logits[e, agent, start + m]) - most)
+        total += weight
+        if weight > 0.0:
+            chosen = m
+    left = u * total
     for m in range(count - 1):
         left -= math.exp(float(logits[e, agent, start + m]) - most)
         if left < 0.0:

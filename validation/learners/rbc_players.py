@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from pycrld_econ.validation.backend import Lanes, as_torch, from_torch, split_seed, to_device
-from pycrld_econ.validation.experiments.rbc_curriculum import TYPES
 from pycrld_econ.validation.learners import rbc_draw_rules
 from pycrld_econ.validation.learners.policy_gradient_networks import HeadedPolicy, PolicyShape, digits
 from pycrld_econ.validation.learners.rbc_draw_rules import Preferences
-from pycrld_econ.validation.simulators.rbc import Economy, EconomyConfig, Step
+from pycrld_econ.validation.simulators.rbc import TYPES, Economy, EconomyConfig, Step
 from pycrld_econ.validation.simulators.rbc.rules import Choices, Outcome
 
 CAPITAL_SCALE = 10_000.0
@@ -89,12 +88,19 @@ def features(economy: Economy, digit_count: int) -> dict[str, Features]:
 
 
 def draw(policy: HeadedPolicy, logits: Tensor, u: Tensor) -> Tensor:
-    """Actions (..., heads) by numbers u (..., heads) in [0, 1): the first whose cumulative probability exceeds u."""
+    """Actions (..., heads) by numbers u (..., heads) in [0, 1): the first whose cumulative probability exceeds u.
+
+    Rounded sums may end below u; then it is the last action whose probability is not 0.
+    """
     found, start = [], 0
     for part in policy.split(logits):
         count = part.shape[-2]
-        below = part.softmax(-1)[..., :-1].cumsum(-1)
-        found.append((u[..., start : start + count, None] >= below).sum(-1))
+        probability = part.softmax(-1)
+        below = probability[..., :-1].cumsum(-1)
+        first = (u[..., start : start + count, None] >= below).sum(-1)
+        rows = torch.arange(part.shape[-1], device=part.device)
+        last = torch.where(probability > 0, rows, 0).amax(-1)
+        found.append(torch.minimum(first, last))
         start += count
     return torch.cat(found, dim=-1)
 
@@ -340,8 +346,3 @@ def _episode(
         recorded["exported"],
         {"consumer": after["budget"], "firm": after["firm_budget"]},
     )
-
-
-def state_dicts(players: Players) -> dict[str, Any]:
-    """Parameters of all types."""
-    return {kind: policy.state_dict() for kind, policy in players.policies.items()}

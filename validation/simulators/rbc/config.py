@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+TYPES = ("consumer", "firm", "government")
 CAPITALS = ("twolevel", "proportional", "unit")
 ALPHAS = ("fixed_array", "proportional")
 FIXED_ALPHAS = (0.2, 0.3, 0.4, 0.6, 0.8, 0.2, 0.3, 0.4, 0.6, 0.8)
@@ -49,7 +50,7 @@ class World:
     initial_prices, initial_wages, initial_stocks : float
         Posted before the first step; at least 0.
     initial_consumer_endowment, initial_firm_endowment : float
-        First budgets; at least 0 for consumers. None: 22,000 a consumer, for each firm.
+        First budgets; at least 0 for consumers, finite for firms. None: 22,000 a consumer, for each firm.
     initial_capital : str or float
         twolevel: 5000 for the first half of the firms, 10000 for the others; proportional: 0.2 (i + 1); unit: 1; or
         a number > 0 for all.
@@ -60,15 +61,16 @@ class World:
     paretoscaletheta : float, optional
         k > 0: consumer j's disutility is theta (1 - j / NC)^(1 / k). None: the same for all.
     crra_param : float
-        eta of u(c) = ((1 + c)^(1 - eta) - 1) / (1 - eta); log(1 + c) if 1. At least 0.
+        eta of u(c) = ((1 + c)^(1 - eta) - 1) / (1 - eta); log(1 + c) if 1. At least 0. Where eta and the most units on
+        the menu are large, no polynomial stands for u and steps take longer; see `utility.coefficients`.
     production_alpha : str or float
         Labour's exponent: fixed_array (at most 10 firms), proportional (at least 2), or a number in (0, 1].
     importer_price, importer_quantity, use_importer : float, float, bool
-        The export market: least price, most units of a firm in a step, whether there is one.
+        The export market: least price and most units of a firm in a step, at least 0; whether there is one.
     labor_floor : float
         Hours below which a firm produces nothing.
     should_boost_firm_reward, boost_firm_reward_factor : bool, float
-        Whether firms that are not in debt get this share of their revenue as reward besides.
+        Whether firms that are not in debt get this share of their revenue as reward besides; at least 0.
     technology : float
         A of Y = A K^(1 - alpha) L^alpha, > 0.
     depreciation : float
@@ -105,10 +107,13 @@ class World:
             raise ValueError(f"maxtime must be at least 1, got {self.maxtime}")
         for name in (
             "initial_prices initial_wages initial_stocks initial_consumer_endowment interest_rate consumer_theta "
-            "crra_param importer_quantity labor_floor technology_spread"
+            "crra_param importer_price importer_quantity labor_floor boost_firm_reward_factor technology_spread"
         ).split():
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)!r}")
+        endowment = self.initial_firm_endowment
+        if endowment is not None and not math.isfinite(endowment):
+            raise ValueError(f"initial_firm_endowment must be finite or None, got {endowment!r}")
         if not 0 < self.technology < math.inf:
             raise ValueError(f"technology must be > 0 and finite, got {self.technology!r}")
         if self.paretoscaletheta is not None and not self.paretoscaletheta > 0:
@@ -133,7 +138,7 @@ class World:
             raise ValueError(f"technology_persistence must be in [0, 1), got {self.technology_persistence!r}")
 
 
-def _increasing(name: str, values: tuple[float, ...]) -> None:
+def _check_menu(name: str, values: tuple[float, ...]) -> None:
     if not values or any(not 0 <= value < math.inf for value in values):
         raise ValueError(f"{name} must be numbers of at least 0, got {values}")
 
@@ -162,8 +167,8 @@ class Grids:
     )
 
     def __post_init__(self) -> None:
-        _increasing("consumption", self.consumption)
-        _increasing("hours", self.hours)
+        _check_menu("consumption", self.consumption)
+        _check_menu("hours", self.hours)
         for row in self.firm:
             if len(row) != 3 or min(row) < 0 or not all(map(math.isfinite, row)):
                 raise ValueError(

@@ -206,7 +206,10 @@ class Economy:
         return {name: np.array(to_host(array)) for name, array in self.state._asdict().items()}
 
     def load(self, snapshot: Mapping[str, np.ndarray]) -> None:
-        """Go on from a snapshot; ValueError if it is one of another economy."""
+        """Go on from a snapshot; ValueError if entries are missing, or those of another economy."""
+        missing = [name for name in self.state._fields if name not in snapshot]
+        if missing:
+            raise ValueError(f"snapshot has no {', '.join(missing)}; it must have what `snapshot()` gives")
         found = []
         for name, array in self.state._asdict().items():
             given = np.asarray(snapshot[name])

@@ -90,6 +90,13 @@ def split_grid(values: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.nda
     return low, (clipped - grid[low]) / (grid[low + 1] - grid[low])
 
 
+def _check_deterministic(config: EconomyConfig) -> None:
+    if config.world.technology_spread > 0:
+        raise ValueError(
+            f"technology_spread must be 0 in a game without chance, got {config.world.technology_spread!r}"
+        )
+
+
 def grid_game(
     config: EconomyConfig,
     budgets: np.ndarray,
@@ -114,7 +121,17 @@ def grid_game(
     Returns
     -------
     GridGame
+
+    Raises
+    ------
+    ValueError
+        If a grid is not increasing, technology is stochastic, or firms are rewarded by revenue if they have no debts.
     """
+    _check_deterministic(config)
+    if config.world.should_boost_firm_reward and config.world.boost_firm_reward_factor > 0:
+        raise ValueError(
+            "should_boost_firm_reward must be off: it depends on firms' budgets, which no state has"
+        )
     for name, grid in (("budgets", budgets), ("stocks", stocks)):
         if np.ndim(grid) != 1 or len(grid) < 1 or np.any(np.diff(grid) <= 0) or np.min(grid) < 0:
             raise ValueError(
@@ -387,16 +404,31 @@ def reachable_tree(config: EconomyConfig, start: Mapping[str, np.ndarray], depth
     config : EconomyConfig
         Small.
     start : mapping
-        Entries of a snapshot of one environment that differ from the initial ones.
+        Entries of a snapshot of one environment that differ from the initial ones; of those that a state has, which
+        are the columns of `Tree.levels`.
     depth : int
         H, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If `start` has other entries or shapes, or technology is stochastic.
     """
+    _check_deterministic(config)
+    unknown = sorted(set(start) - set(COLUMNS))
+    if unknown:
+        raise ValueError(f"start has {', '.join(unknown)}; states have only {', '.join(COLUMNS)}")
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}")
     menu = consumer_actions(config)
     dims = (*(len(menu),) * config.num_consumers, *(len(config.grids.firm),) * config.num_firms)
     joint = np.array(list(np.ndindex(*dims, len(config.grids.government))))
-    root = Economy(config, 1, dtype="float64").snapshot() | {k: np.asarray(v) for k, v in start.items()}
+    root = Economy(config, 1, dtype="float64").snapshot()
+    for name, value in start.items():
+        given = np.asarray(value, dtype=float)
+        if given.shape != root[name].shape:
+            raise ValueError(f"start[{name!r}] must have shape {root[name].shape}, got {given.shape}")
+        root[name] = given
     levels, successors, rewards = [_rows(root)], [], []
     for _ in range(depth):
         economy = economy_at(config, np.repeat(levels[-1], len(joint), axis=0))

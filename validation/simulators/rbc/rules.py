@@ -21,7 +21,9 @@ class Constants(NamedTuple):
     """What does not change, one entry each unless noted."""
 
     eta: np.ndarray
-    polynomial: np.ndarray  # (degree + 1,) of the utility, from the highest power down; empty: use a power
+    polynomial: (
+        np.ndarray
+    )  # (degree + 1,) of the utility, from the highest power down; empty: expm1 and log1p
     center: np.ndarray  # x = sqrt(1 + c_max)
     interest: np.ndarray
     dust: np.ndarray
@@ -212,7 +214,7 @@ def utilities(e: int, row: int, k: Constants, o: Outcome) -> None:
                 if k.eta[0] == 1.0:
                     o.consumer_reward[e, j] += math.log1p(c)
                 else:
-                    o.consumer_reward[e, j] += ((1 + c) ** (1 - k.eta[0]) - 1) / (1 - k.eta[0])
+                    o.consumer_reward[e, j] += math.expm1((1 - k.eta[0]) * math.log1p(c)) / (1 - k.eta[0])
         else:
             powers(e, row, i, k, o)
             for j in range(consumers):
