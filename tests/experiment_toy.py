@@ -41,6 +41,8 @@ class Walker:
     def advance(self) -> Mapping[str, float]:
         if self.config.fail:
             raise ArithmeticError("fell over")
+        if not self.config.pace.length < 1e6:
+            raise FloatingPointError("the pace is too fast")
         self.place += self.config.pace.length * self.rng.normal(size=3)
         self.done += 1
         return {"x": self.place[0], "far": float(np.linalg.norm(self.place))}

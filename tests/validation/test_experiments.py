@@ -269,6 +269,13 @@ def test_the_commands_train_sweep_evaluate_and_report(tmp_path: Path, monkeypatc
     assert Path("r/table.txt").read_text().startswith(far.strip())
 
 
+def test_learning_that_diverges_ends_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert commands.train(["toy", "walk", "--seed", "3", "pace.length=1e9"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "walk-small-3: learning diverged: the pace is too fast" in error
+
+
 def test_a_failing_cell_does_not_stop_a_sweep(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_text("base: {seed: 1}\nvary: {fail: [true, false]}\n")

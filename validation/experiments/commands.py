@@ -28,7 +28,7 @@ def train(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        0; 130 if it was interrupted; argparse ends with 2 on a mistake.
+        0; 1 if learning diverged; 130 if it was interrupted; argparse ends with 2 on a mistake.
     """
     parser = _parser("train", train)
     _add_kind(parser)
@@ -62,7 +62,11 @@ def train(arguments: Sequence[str]) -> int:
         loop.prepare(folder, config)
         loop.resume(trainer, folder)
     _mark(folder, given.kind)
-    result = loop.train(trainer, folder, config, kind.checkpoint_every, unit=kind.unit)
+    try:
+        result = loop.train(trainer, folder, config, kind.checkpoint_every, unit=kind.unit)
+    except FloatingPointError as error:  # the last checkpoint is from before
+        sys.stderr.write(f"{parser.prog}: {folder}: learning diverged: {error}\n")
+        return 1
     shown = list(result.metrics.items())[:SHOWN]
     numbers = "  ".join(f"{key} {value:.4g}" for key, value in shown)
     sys.stdout.write(f"{folder}: {result.done} {kind.unit}s, {result.status.value}\n{numbers}\n")
