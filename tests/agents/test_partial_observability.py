@@ -148,10 +148,15 @@ def test_closures_agree_where_they_should(seed: int) -> None:
                 for closure in ("mean_field", "conditional")
             ]
             np.testing.assert_allclose(*steps, rtol=1e-9)
-    differ = [
+
+
+def test_closures_differ_elsewhere() -> None:
+    """By how much depends on the game; near pure strategies it is next to nothing."""
+    env, parameters, X = drawn((2, 2, 3, 2), 0)
+    mean_field, conditional = (
         POStrategyActorCritic(env, **parameters, closure=c).step(X)[0] for c in ("mean_field", "conditional")
-    ]
-    assert np.abs(differ[0] - differ[1]).max() > 1e-9
+    )
+    assert np.abs(mean_field - conditional).max() > 1e-6
 
 
 def test_the_start_decides_where_the_long_run_does() -> None:
