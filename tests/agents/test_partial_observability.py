@@ -152,11 +152,11 @@ def test_closures_agree_where_they_should(seed: int) -> None:
 
 def test_closures_differ_elsewhere() -> None:
     """By how much depends on the game; near pure strategies it is next to nothing."""
-    env, parameters, X = drawn((2, 2, 3, 2), 0)
+    env, parameters, X = drawn((2, 2, 3, 2), 7)
     mean_field, conditional = (
         POStrategyActorCritic(env, **parameters, closure=c).step(X)[0] for c in ("mean_field", "conditional")
     )
-    assert np.abs(mean_field - conditional).max() > 1e-6
+    assert np.abs(mean_field - conditional).max() > 1e-5
 
 
 def test_the_start_decides_where_the_long_run_does() -> None:
