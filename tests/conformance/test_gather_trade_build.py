@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +37,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.state import (
     OWNER,
 )
 from pycrld_econ.validation.simulators.gather_trade_build.tables import rules_of
+from simulated import simulated
 
 TOPIC = "gather_trade_build"
 FLOATS = {"rtol": 0, "atol": 1e-9}
@@ -203,8 +201,9 @@ class OnHost:
         self.maps, self.places, self.planner_map = economy.maps, economy.places, economy.planner_map
 
 
-def replay_on_cuda(folder: Path, steps: int) -> None:
-    """The first steps of all recorded episodes, checked as on the processor; prints what was replayed."""
+def replay_on_cuda(folder: Path, steps: int) -> str:
+    """The first steps of all recorded episodes, checked as on the processor; what was replayed."""
+    replayed = []
     for name, trace in traces(folder):
         economy = trace.begin(device="cuda")
         for t in range(steps):
@@ -214,7 +213,8 @@ def replay_on_cuda(folder: Path, steps: int) -> None:
             check_events(trace, there, t)
             check_state(trace, there, t + 1)
             check_seen(trace, there, t + 1)
-        print(name)
+        replayed.append(name)
+    return " ".join(replayed)
 
 
 def folders(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -224,16 +224,8 @@ def folders(folder: Path) -> Iterator[tuple[str, Path]]:
 @pytest.mark.reference(TOPIC, folders)
 def test_recorded_episodes_begin_alike_on_cuda(case: Path) -> None:
     """In numba's simulator, on the same functions."""
-    here = Path(__file__).parent
-    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]; from pathlib import Path; "
-    code += f"import test_gather_trade_build as t; t.replay_on_cuda(Path({str(case)!r}), 15)"
-    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    settings["PYTHONPATH"] = str(here.parents[1])
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=settings, timeout=600
-    )
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.split() == [name for name, _ in traces(case)]
+    found = simulated(__file__, f"replay_on_cuda(Path({str(case)!r}), 15)")
+    assert found.split() == [name for name, _ in traces(case)]
 
 
 @pytest.mark.reference(TOPIC, traces)

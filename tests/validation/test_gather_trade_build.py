@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +32,7 @@ from pycrld_econ.validation.simulators.gather_trade_build.foundation import from
 from pycrld_econ.validation.simulators.gather_trade_build.foundation_env import FoundationEnv
 from pycrld_econ.validation.simulators.gather_trade_build.logs import DenseLog, breakdown
 from pycrld_econ.validation.simulators.gather_trade_build.state import COIN, OWNER
+from simulated import simulated
 
 
 def small(**changes: Any) -> GTBConfig:
@@ -109,18 +107,7 @@ def test_compiled_rules_give_what_interpreted_ones_give() -> None:
 
 def test_cuda_gives_the_same_steps() -> None:
     """In numba's simulator, on the same functions."""
-    code = (
-        "import sys; sys.path[:0] = [{!r}]; import test_gather_trade_build as t; "
-        "print('|'.join(t.run(4, 1, device='cuda')))"
-    )
-    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
-    found = subprocess.run(
-        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
-        capture_output=True, text=True, env=settings, timeout=300,
-    )  # fmt: skip
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.strip() == "|".join(run(4, 1, compile=False))
+    assert simulated(__file__, "'|'.join(run(4, 1, device='cuda'))") == "|".join(run(4, 1, compile=False))
 
 
 def holdings(economy: GatherTradeBuild) -> dict[str, np.ndarray]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from simulated import simulated
 
 pytest.importorskip("torch")
 pytest.importorskip("dacite")
@@ -168,15 +167,7 @@ def first_fragment(device: str) -> list[str]:
 
 def test_training_on_cuda_is_training_on_the_processor() -> None:
     """In numba's simulator, where tensors of the device are in the memory of the processor."""
-    code = "import sys; sys.path[:0] = [{!r}]; import test_gtb_training as t; print(t.first_fragment('cuda'))"
-    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
-    found = subprocess.run(
-        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
-        capture_output=True, text=True, env=settings, timeout=300,
-    )  # fmt: skip
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.strip() == str(first_fragment("cpu"))
+    assert simulated(__file__, "first_fragment('cuda')") == str(first_fragment("cpu"))
 
 
 class Killed(GTBTrainer):

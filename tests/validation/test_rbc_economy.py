@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +21,7 @@ from pycrld_econ.validation.simulators.rbc import (
     rules,
 )
 from pycrld_econ.validation.simulators.rbc.utility import coefficients, utility
+from simulated import simulated
 
 GRIDS = Grids((0.0, 1.0, 5.0), (0.0, 520.0), ((500.0, 11.0, 0.1), (1000.0, 0.0, 0.0), (2000.0, 44.0, 0.5)),
               ((0.0, 0.0), (0.4, 0.8)))  # fmt: skip
@@ -336,12 +333,4 @@ def digest(device: str) -> str:
 
 def test_cuda_gives_the_same_steps() -> None:
     """In numba's simulator, on the same functions."""
-    code = "import sys; sys.path[:0] = [{!r}]; import test_rbc_economy as t; print(t.digest('cuda'))"
-    settings_ = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    settings_["PYTHONPATH"] = str(Path(__file__).parents[2])
-    run = subprocess.run(
-        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
-        capture_output=True, text=True, env=settings_, timeout=300,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == digest("cpu")
+    assert simulated(__file__, "digest('cuda')") == digest("cpu")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from simulated import simulated
 
 pytest.importorskip("torch")
 pytest.importorskip("dacite")
@@ -214,18 +213,7 @@ def trained(device: str) -> str:
 
 def test_training_on_cuda_is_training_on_the_processor() -> None:
     """In numba's simulator, with torch on the processor: the same kernels, the same tensors."""
-    code = "import sys; sys.path[:0] = [{!r}]; import test_rbc_training as t; print(t.trained('cuda'))"
-    settings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    settings["PYTHONPATH"] = str(Path(__file__).parents[2])
-    run = subprocess.run(
-        [sys.executable, "-c", code.format(str(Path(__file__).parent))],
-        capture_output=True,
-        text=True,
-        env=settings,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == trained("cpu")
+    assert simulated(__file__, "trained('cuda')") == trained("cpu")
 
 
 def test_kernels_of_training_compile_to_ptx() -> None:
